@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Generates src/proto from the Envoy, xDS and Istio protos. The Envoy and xDS ones come from the pinned npm package
+# @grpc/grpc-js-xds; the roots named here bring in what they import. A type outside this list is added here by path.
+set -euo pipefail
+top=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$top"
+deps=node_modules/@grpc/grpc-js-xds/deps
+stamp=".cache/proto-$(cat deploy/tools/proto.sh package-lock.json $(find deploy/proto -name '*.proto') | sha256sum | cut -c1-16)"
+[ -e "$stamp" ] && [ -d src/proto ] && exit 0
+work=.cache/proto
+rm -rf "$work" src/proto
+mkdir -p "$work" src/proto
+cp -r $deps/envoy-api/envoy $deps/envoy-api/contrib $deps/xds/udpa $deps/xds/xds $deps/protoc-gen-validate/validate "$work/" 2>/dev/null || true
+# The bundled validate.proto is older than these rules; they say nothing about the wire.
+sed -i "s/{well_known_regex: HTTP_HEADER_NAME ignore_empty: true}/{well_known_regex: HTTP_HEADER_NAME}/" "$work/envoy/config/core/v3/protocol.proto"
+mkdir -p "$work/google"
+cp -r $deps/googleapis/google/api $deps/googleapis/google/rpc "$work/google/"
+if [ -d deploy/proto ]; then cp -r deploy/proto/. "$work/"; fi
+roots=$(cat deploy/tools/proto-roots.txt)
+cat >"$work/buf.gen.yaml" <<YAML
+version: v2
+plugins:
+  - local: [node, $top/node_modules/@bufbuild/protoc-gen-es/bin/protoc-gen-es]
+    out: $top/src/proto
+    include_imports: true
+    opt: [target=js+dts, import_extension=js]
+YAML
+printf 'version: v2\n' >"$work/buf.yaml"
+arguments=()
+for root in $roots; do arguments+=(--path "$work/$root"); done
+PATH="$top/.cache/tools/bin:$PATH" node_modules/.bin/buf generate "$work" --template "$work/buf.gen.yaml" "${arguments[@]}"
+rm -f .cache/proto-????????????????
+touch "$stamp"

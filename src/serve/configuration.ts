@@ -1,0 +1,26 @@
+import type { ResourceView, Touched, TypeUrl } from "../compile/resources.js";
+
+/** Who holds the stream, from the verified token and the API server's pod; nothing of it is what the proxy said. */
+export interface ProxyIdentity {
+  readonly namespace: string;
+  readonly podName: string;
+  readonly podUid: string;
+  readonly serviceAccount: string;
+}
+
+/** One proxy's configuration: layers (shared outbound, own inbound, own secrets); no name is in two layers. */
+export interface ProxyConfiguration {
+  readonly layers: readonly ResourceView[];
+  /** Calls back after layers have changed; several layers may tell separately. Returns the unsubscription. */
+  readonly onChange: (listener: (layer: ResourceView, touched: Touched) => void) => () => void;
+  readonly release: () => void;
+}
+
+export interface ConfigurationSource {
+  /** Resolves once the pod is known to the model; rejects after the signal aborts. */
+  readonly attach: (proxy: ProxyIdentity, signal: AbortSignal) => Promise<ProxyConfiguration>;
+  readonly nacked: (proxy: ProxyIdentity, type: TypeUrl, names: readonly string[], message: string) => void;
+}
+
+/** Verifies a bearer token; rejects with an error whose message is fit for the client and holds no secret. */
+export type Authenticate = (token: string) => Promise<ProxyIdentity>;
