@@ -1,8 +1,18 @@
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { build } from "esbuild";
 import { run } from "./processes.ts";
-import { paths } from "./settings.ts";
+import { paths, top } from "./settings.ts";
 
 /** What goes into an image: paths inside it, each with its source on this machine or its text. */
 export interface ImageContent {
@@ -63,3 +73,42 @@ export const pauseImage = (): Promise<string> =>
     files: { "/busybox": { from: "/bin/busybox" } },
     entrypoint: ["/busybox", "sleep", "2147483647"],
   });
+
+/** Node.js and the shared libraries it names, by their paths on this machine. */
+const nodeFiles = async (): Promise<ImageContent["files"]> => {
+  const node = realpathSync(process.execPath);
+  const listed = await run("ldd", [node]);
+  const libraries = [...listed.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map((match) => match[1]!);
+  return {
+    "/usr/bin/node": { from: node },
+    ...Object.fromEntries(libraries.map((library) => [library, { from: realpathSync(library) }])),
+  };
+};
+
+const bundle = async (source: string): Promise<string> => {
+  const result = await build({
+    entryPoints: [join(top, source)],
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node24",
+    write: false,
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+  });
+  return result.outputFiles[0]!.text;
+};
+
+const sample = async (name: string, source: string, tools: ImageContent["files"] = {}): Promise<string> =>
+  buildImage({
+    name,
+    files: { ...(await nodeFiles()), ...tools, "/app/main.mjs": { text: await bundle(source) } },
+    entrypoint: ["/usr/bin/node", "/app/main.mjs"],
+  });
+
+/** The two sample images as OCI archives: heddle/echo:dev and heddle/client:dev. */
+export const sampleImages = async (): Promise<readonly string[]> => {
+  const echo = await sample("heddle/echo:dev", "deploy/samples/echo/server.ts");
+  const busybox = { "/bin/busybox": { from: "/bin/busybox" }, "/bin/sh": { from: "/bin/busybox" } };
+  const client = await sample("heddle/client:dev", "deploy/samples/client/client.ts", busybox);
+  return [echo, client];
+};

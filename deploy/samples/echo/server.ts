@@ -1,0 +1,126 @@
+import { createServer as createHttpServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { createServer as createTcpServer, type Socket } from "node:net";
+import { hostname } from "node:os";
+import { type handleUnaryCall, Server, ServerCredentials } from "@grpc/grpc-js";
+
+/**
+ * A sample service: HTTP on 8080, gRPC health on 9090, TCP echo on 7070 (HTTP_PORT, GRPC_PORT, TCP_PORT change them).
+ * GET / tells what arrived; /healthz is 200; /call?url=URL fetches and tells what came back; /delay?ms=N answers late;
+ * POST /stop?part=http|grpc|tcp closes that listener while the process goes on, as a hung application would.
+ * On SIGTERM it finishes what is under way and ends.
+ */
+const version = process.env["VERSION"] ?? "v1";
+const portOf = (name: string, fallback: number): number => Number(process.env[name] ?? fallback);
+const limitBytes = 1024 * 1024;
+
+const answer = (response: ServerResponse, status: number, body: unknown): void => {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(`${JSON.stringify(body)}\n`);
+};
+
+const bodyOf = async (message: IncomingMessage): Promise<string> => {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of message as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > limitBytes) throw new Error(`body is larger than ${limitBytes} bytes: send less`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+};
+
+const report = (message: IncomingMessage, body: string): unknown => ({
+  pod: process.env["POD_NAME"] ?? hostname(),
+  service: process.env["SERVICE"] ?? "echo",
+  version,
+  method: message.method,
+  path: message.url,
+  protocol: message.httpVersion,
+  peer: message.socket.remoteAddress,
+  headers: message.headers,
+  body,
+});
+
+const call = (url: string): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    const outgoing = request(url, { timeout: 5000 }, (response) => {
+      bodyOf(response).then(
+        (text) => resolve({ status: response.statusCode, headers: response.headers, text }),
+        reject,
+      );
+    });
+    outgoing.on("timeout", () => outgoing.destroy(new Error(`${url} did not answer within 5 s`)));
+    outgoing.on("error", reject);
+    outgoing.end();
+  });
+
+const grpc = new Server();
+const tcp = createTcpServer((socket: Socket) => {
+  socket.on("error", () => socket.destroy());
+  socket.pipe(socket);
+});
+
+const stop = (part: string | null): boolean => {
+  if (part === "http") http.close();
+  else if (part === "tcp") tcp.close();
+  else if (part === "grpc") grpc.forceShutdown();
+  else return false;
+  return true;
+};
+
+const route = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const url = new URL(message.url ?? "/", "http://echo");
+  const body = await bodyOf(message);
+  switch (url.pathname) {
+    case "/healthz":
+      return answer(response, 200, { status: "ok" });
+    case "/call":
+      return answer(response, 200, await call(url.searchParams.get("url") ?? ""));
+    case "/delay":
+      await new Promise((resolve) => setTimeout(resolve, Math.min(Number(url.searchParams.get("ms") ?? 0), 60_000)));
+      return answer(response, 200, report(message, body));
+    case "/stop":
+      if (message.method !== "POST") return answer(response, 405, { error: "/stop: use POST" });
+      return stop(url.searchParams.get("part"))
+        ? answer(response, 200, { status: "stopped" })
+        : answer(response, 400, { error: "part: use http, grpc or tcp" });
+    default:
+      return answer(response, 200, report(message, body));
+  }
+};
+
+const http = createHttpServer((message, response) => {
+  route(message, response).catch((error: Error) => answer(response, 502, { error: error.message }));
+});
+
+const servingStatus = Buffer.from([0x08, 0x01]);
+const check: handleUnaryCall<Buffer, Buffer> = (_call, callback) => callback(null, servingStatus);
+grpc.addService(
+  {
+    check: {
+      path: "/grpc.health.v1.Health/Check",
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: (value: Buffer) => value,
+      requestDeserialize: (value: Buffer) => value,
+      responseSerialize: (value: Buffer) => value,
+      responseDeserialize: (value: Buffer) => value,
+    },
+  },
+  { check },
+);
+
+http.keepAliveTimeout = 75_000;
+http.listen(portOf("HTTP_PORT", 8080));
+tcp.listen(portOf("TCP_PORT", 7070));
+grpc.bindAsync(`0.0.0.0:${portOf("GRPC_PORT", 9090)}`, ServerCredentials.createInsecure(), (error) => {
+  if (error !== null) console.error(`gRPC: ${error.message}`);
+});
+
+process.on("SIGTERM", () => {
+  // close() ends idle connections and lets requests under way finish.
+  http.close();
+  tcp.close();
+  grpc.tryShutdown(() => {});
+  setTimeout(() => process.exit(0), 10_000).unref();
+});
