@@ -138,11 +138,11 @@ const signal = (daemon: Daemon, name: NodeJS.Signals): void => {
   if (isAlive(daemon)) process.kill(daemon.pid, name);
 };
 
-/** Ends daemons by their recorded pids: SIGTERM, and SIGKILL after ten seconds. */
+/** Ends daemons by their recorded pids: SIGTERM, and SIGKILL after three seconds. */
 export const stopDaemons = async (chosen: (daemon: Daemon) => boolean = () => true): Promise<void> => {
   for (const daemon of readDaemons().filter(chosen).toReversed()) {
     signal(daemon, "SIGTERM");
-    await waitFor(`${daemon.name} ended`, () => !isAlive(daemon), 10).catch(() => signal(daemon, "SIGKILL"));
+    await waitFor(`${daemon.name} ended`, () => !isAlive(daemon), 3).catch(() => signal(daemon, "SIGKILL"));
     writeDaemons(readDaemons().filter((other) => other.pid !== daemon.pid));
   }
 };

@@ -1,0 +1,198 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { waitFor } from "../cluster/processes.ts";
+import { addresses } from "../cluster/settings.ts";
+import { captureBetween, isClientHello, isTlsRecord, type Packet } from "./support/capture.ts";
+import { isReady, type Pod, type Report } from "./support/kubectl.ts";
+import { client, echo, job, namespace } from "./support/manifests.ts";
+import { type Mesh, openMesh } from "./support/mesh.ts";
+
+/** The main job on a real Kubernetes, in the order a user meets it: install, label, deploy, call, roll out, uninstall. */
+const meshed = "shop";
+const plain = "outside";
+const rolloutReplicas = Number(process.env["HEDDLE_E2E_ROLLOUT_PODS"] ?? 20);
+const clusterKinds = [
+  ...["namespaces", "customresourcedefinitions", "clusterroles", "clusterrolebindings"],
+  ...["mutatingwebhookconfigurations", "validatingwebhookconfigurations", "priorityclasses"],
+].join(",");
+
+interface Context {
+  mesh: Mesh;
+  before: string;
+}
+
+const main = suite<Context>("mesh");
+
+const clusterObjects = (mesh: Mesh): Promise<string> => mesh.kubectl("get", clusterKinds, "-o", "name");
+
+const onePod = async (mesh: Mesh, inNamespace: string, name: string): Promise<Pod> => {
+  const pods = await mesh.pods(inNamespace, `app=${name}`);
+  assert.is(pods.length, 1, `one pod of ${name}`);
+  return pods[0]!;
+};
+
+const containersOf = async (mesh: Mesh, inNamespace: string, selector: string): Promise<readonly string[]> =>
+  (await mesh.kubectl("get", "pods", "-n", inNamespace, "-l", selector, "--no-headers"))
+    .trim()
+    .split("\n")
+    .map((line) => line.split(/\s+/)[1]!);
+
+main.before(async (context) => {
+  context.mesh = await openMesh();
+  const { mesh } = context;
+  await mesh.apply(namespace(meshed), namespace(plain));
+  context.before = await clusterObjects(mesh);
+  console.error(await mesh.heddle("install", "--set", "profile=demo", "-y"));
+});
+
+main.after(async ({ mesh }) => {
+  await mesh?.close();
+});
+
+main("pods of a labelled namespace run with a sidecar, their manifests unchanged", async ({ mesh }) => {
+  await mesh.kubectl("label", "namespace", meshed, "istio-injection=enabled", "--overwrite");
+  await mesh.apply(
+    ...echo({ name: "echo", namespace: meshed }),
+    ...client({ name: "client", namespace: meshed }),
+    ...client({ name: "client", namespace: plain }),
+    ...echo({ name: "echo", namespace: plain }),
+  );
+  for (const name of ["echo", "client"]) {
+    await mesh.rolledOut(meshed, name);
+    await mesh.rolledOut(plain, name);
+    assert.equal(await containersOf(mesh, meshed, `app=${name}`), ["2/2"]);
+    assert.equal(await containersOf(mesh, plain, `app=${name}`), ["1/1"]);
+  }
+  const { spec } = await onePod(mesh, meshed, "echo");
+  assert.equal(spec.containers.map(({ name }) => name).sort(), ["echo", "istio-proxy"]);
+});
+
+main("the server sees the caller's SPIFFE identity", async ({ mesh }) => {
+  const answer = await mesh.get(meshed, "deployment/client", "http://echo/");
+  assert.is(answer.status, 200);
+  const { headers } = JSON.parse(answer.body) as Report;
+  const certificate = headers["x-forwarded-client-cert"] ?? "";
+  assert.match(certificate, `URI=spiffe://cluster.local/ns/${meshed}/sa/client`);
+  assert.match(certificate, `By=spiffe://cluster.local/ns/${meshed}/sa/echo`);
+});
+
+main("the call is mutual TLS on the wire, where a plain call shows its text", async ({ mesh }) => {
+  if (!mesh.cluster.local) {
+    console.error("# no capture: the node of a given cluster is not this machine");
+    return;
+  }
+  const marker = `marker-${process.pid}-${Date.now()}`;
+  const between = async (from: string, to: string, complete: (packets: readonly Packet[]) => boolean) => {
+    const [caller, server] = [await onePod(mesh, from, "client"), await onePod(mesh, to, "echo")];
+    const action = async (): Promise<void> => {
+      const answer = await mesh.get(from, "deployment/client", `http://echo.${to}/`, `x-marker=${marker}`);
+      assert.is(answer.status, 200);
+      assert.match(answer.body, marker);
+    };
+    return captureBetween(addresses.bridge, caller.status.podIP!, server.status.podIP!, action, complete);
+  };
+  const shows = (packets: readonly Packet[]): boolean => packets.some(({ payload }) => payload.includes(marker));
+  const plainly = await between(plain, plain, shows);
+  assert.ok(shows(plainly), "a plain call shows its marker, so the capture works");
+
+  // A new connection, so that the capture holds its beginning.
+  await mesh.kubectl("rollout", "restart", "deployment/client", "-n", meshed);
+  await mesh.rolledOut(meshed, "client");
+  await waitFor("the old client pod is gone", async () => (await mesh.pods(meshed, "app=client")).length === 1, 60);
+  const secured = await between(meshed, meshed, (packets) => packets.length >= 4);
+  assert.not(shows(secured), "the marker is not to be seen");
+  assert.ok(
+    secured.some(({ payload }) => isClientHello(payload)),
+    "a ClientHello is captured",
+  );
+  const firstOfEach = new Map(secured.toReversed().map((packet) => [packet.from, packet]));
+  for (const { from, payload } of firstOfEach.values()) assert.ok(isTlsRecord(payload), `${from} begins with TLS`);
+});
+
+main("TCP passes through both sidecars", async ({ mesh }) => {
+  assert.match(await mesh.fromClient(meshed, "deployment/client", "tcp", "echo:7070", "hello"), "hello");
+});
+
+main("a pod without sidecar still gets through in permissive mode", async ({ mesh }) => {
+  const answer = await mesh.get(plain, "deployment/client", `http://echo.${meshed}/`, "x-forwarded-client-cert=forged");
+  assert.is(answer.status, 200);
+  const { headers } = JSON.parse(answer.body) as Report;
+  assert.not.match(headers["x-forwarded-client-cert"] ?? "", "forged");
+  assert.not.match(headers["x-forwarded-client-cert"] ?? "", "spiffe://");
+});
+
+main("a pod with sidecar reaches one without", async ({ mesh }) => {
+  assert.is((await mesh.get(meshed, "deployment/client", `http://echo.${plain}/`)).status, 200);
+});
+
+const probes: Readonly<Record<string, unknown>> = {
+  http: { httpGet: { path: "/healthz", port: "http" } },
+  tcp: { tcpSocket: { port: 7070 } },
+  grpc: { grpc: { port: 9090 } },
+};
+for (const [part, probe] of Object.entries(probes)) {
+  main(`a ${part} probe tells a live application from a dead one`, async ({ mesh }) => {
+    const name = `probe-${part}`;
+    const readinessProbe = { ...(probe as object), periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 1 };
+    await mesh.apply(...echo({ name, namespace: meshed, container: { readinessProbe } }));
+    await mesh.rolledOut(meshed, name);
+    const { metadata } = await onePod(mesh, meshed, name);
+    const stop = `fetch("http://127.0.0.1:8080/stop?part=${part}", {method: "POST"}).then((r) => r.text()).then(console.log)`;
+    await mesh.kubectl("exec", "-n", meshed, metadata.name, "-c", "echo", "--", "/usr/bin/node", "-e", stop);
+    await waitFor(`${name} is unready`, async () => !isReady(await onePod(mesh, meshed, name)), 60);
+    await mesh.kubectl("delete", "deployment,service,serviceaccount", name, "-n", meshed, "--wait=false");
+  });
+}
+
+main("a Job completes, its sidecar does not keep it alive", async ({ mesh }) => {
+  await mesh.apply(job("once", meshed, ["get", "http://echo/"]));
+  await mesh.kubectl("wait", "--for=condition=complete", "job/once", "-n", meshed, "--timeout=120s");
+  const pods = await mesh.pods(meshed, "app=once");
+  assert.equal(
+    pods.map(({ status }) => status.phase),
+    ["Succeeded"],
+  );
+  const log = await mesh.kubectl("logs", "-n", meshed, "job/once", "-c", "once");
+  assert.match(log, `URI=spiffe://cluster.local/ns/${meshed}/sa/default`);
+});
+
+main(`a rollout of ${rolloutReplicas} pods under load loses no request`, async ({ mesh }) => {
+  await mesh.kubectl("scale", "deployment/echo", "-n", meshed, `--replicas=${rolloutReplicas}`);
+  await mesh.rolledOut(meshed, "echo", 300);
+  const stop = await mesh.startLoad(meshed, "deployment/client", "http://echo/", 600, 8);
+  await mesh.kubectl("rollout", "restart", "deployment/echo", "-n", meshed);
+  await mesh.rolledOut(meshed, "echo", 300);
+  await waitFor(
+    "the old pods are gone",
+    async () => (await containersOf(mesh, meshed, "app=echo")).length === rolloutReplicas,
+    120,
+  );
+  const result = await stop();
+  console.error(`# rollout of ${rolloutReplicas} pods: ${JSON.stringify(result)}`);
+  assert.is(result.failed, 0, JSON.stringify(result.failures));
+  assert.ok(result.pods > rolloutReplicas, "pods of both generations answered");
+});
+
+main("uninstall leaves nothing behind", async ({ mesh, before }) => {
+  console.error(await mesh.heddle("uninstall", "--purge", "-y"));
+  await waitFor(
+    "cluster objects are as before",
+    async () => {
+      const now = await clusterObjects(mesh);
+      if (now !== before) throw new Error(`left: ${now.split("\n").filter((line) => !before.includes(line))}`);
+      return true;
+    },
+    120,
+  );
+  const maps = await mesh.kubectl("get", "configmaps", "-A", "-o", "name");
+  assert.not.match(maps, "istio-ca-root-cert");
+  await mesh.kubectl("rollout", "restart", "deployment/client", "-n", meshed);
+  await mesh.rolledOut(meshed, "client");
+  await waitFor(
+    "new pods are plain",
+    async () => (await containersOf(mesh, meshed, "app=client")).join() === "1/1",
+    60,
+  );
+});
+
+main.run();
