@@ -1,11 +1,15 @@
 import { Agent, request } from "node:http";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 
 /**
  * The sample client. `wait` idles until SIGTERM; `get URL [NAME=VALUE...]` prints status, headers and body as JSON;
  * `tcp HOST:PORT TEXT` prints what comes back; `load URL SECONDS CONCURRENCY` sends requests one after another on each
- * connection until the time is over or SIGTERM and prints counts as JSON: anything but a 2xx is a failure.
+ * connection until the time is over or `stop` is called beside it, and prints counts as JSON: anything but a 2xx is a
+ * failure.
  */
+/** An abstract Unix socket: it needs no writable folder and ends with its process. */
+const controlSocket = "\0heddle-load";
+
 interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -58,9 +62,10 @@ const load = async (url: string, seconds: number, concurrency: number): Promise<
   let sent = 0;
   let failed = 0;
   let stopped = false;
-  process.on("SIGTERM", () => {
+  const control = createServer((socket) => {
     stopped = true;
-  });
+    socket.end();
+  }).listen(controlSocket);
   const fail = (reason: string): void => {
     failed += 1;
     failures[reason] = (failures[reason] ?? 0) + 1;
@@ -84,8 +89,17 @@ const load = async (url: string, seconds: number, concurrency: number): Promise<
   console.error("load: started");
   await Promise.all(Array.from({ length: concurrency }, worker));
   agent.destroy();
+  control.close();
   console.log(JSON.stringify({ sent, failed, failures, pods: Object.keys(pods).length }));
 };
+
+const stop = (): Promise<void> =>
+  new Promise((resolve, reject) => {
+    connect(controlSocket)
+      .on("error", reject)
+      .on("close", () => resolve())
+      .resume();
+  });
 
 const wait = (): void => {
   const timer = setInterval(() => {}, 60_000);
@@ -96,8 +110,9 @@ const [verb, first, ...rest] = process.argv.slice(2);
 if (verb === "get" && first !== undefined) await get(first, rest);
 else if (verb === "tcp" && first !== undefined) await tcp(first, rest[0] ?? "ping");
 else if (verb === "load" && first !== undefined) await load(first, Number(rest[0] ?? 10), Number(rest[1] ?? 4));
+else if (verb === "stop") await stop();
 else if (verb === "wait" || verb === undefined) wait();
 else {
-  console.error("use: wait | get URL [NAME=VALUE...] | tcp HOST:PORT TEXT | load URL SECONDS CONCURRENCY");
+  console.error("use: wait | get URL [NAME=VALUE...] | tcp HOST:PORT TEXT | load URL SECONDS CONCURRENCY | stop");
   process.exitCode = 2;
 }

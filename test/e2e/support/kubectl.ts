@@ -102,9 +102,7 @@ export const kubectlFor = (kubeconfig: string) => {
     const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
     await waitFor("the load runs", () => errors.includes("load: started"), 30);
     return async () => {
-      const stop =
-        "for p in /proc/[0-9]*; do grep -q load $p/cmdline 2>/dev/null && kill -TERM ${p#/proc/}; done; true";
-      await kubectl("exec", "-n", namespace, target, "-c", "client", "--", "/bin/busybox", "sh", "-c", stop);
+      await fromClient(namespace, target, "stop");
       await ended;
       if (output.trim() === "") throw new Error(`the load gave no counts: ${errors}`);
       return JSON.parse(output) as LoadResult;
