@@ -3,6 +3,7 @@ import * as assert from "uvu/assert";
 import { waitFor } from "../cluster/processes.ts";
 import { addresses } from "../cluster/settings.ts";
 import { captureBetween, isClientHello, isTlsRecord, type Packet } from "./support/capture.ts";
+import { diagnose } from "./support/diagnosis.ts";
 import { isReady, type Pod, type Report } from "./support/kubectl.ts";
 import { client, echo, job, namespace } from "./support/manifests.ts";
 import { type Mesh, openMesh } from "./support/mesh.ts";
@@ -22,6 +23,19 @@ interface Context {
 }
 
 const main = suite<Context>("mesh");
+
+/** A test that leaves what the cluster looked like when it fails. */
+const check = (name: string, body: (context: Context) => Promise<void>): void =>
+  main(name, async (context) => {
+    const started = performance.now();
+    try {
+      await body(context);
+      console.error(`# ${name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    } catch (error) {
+      console.error(`# FAILED: ${name}\n${await diagnose(context.mesh, meshed)}`);
+      throw error;
+    }
+  });
 
 const clusterObjects = (mesh: Mesh): Promise<string> => mesh.kubectl("get", clusterKinds, "-o", "name");
 
@@ -49,7 +63,7 @@ main.after(async ({ mesh }) => {
   await mesh?.close();
 });
 
-main("pods of a labelled namespace run with a sidecar, their manifests unchanged", async ({ mesh }) => {
+check("pods of a labelled namespace run with a sidecar, their manifests unchanged", async ({ mesh }) => {
   await mesh.kubectl("label", "namespace", meshed, "istio-injection=enabled", "--overwrite");
   await mesh.apply(
     ...echo({ name: "echo", namespace: meshed }),
@@ -67,7 +81,7 @@ main("pods of a labelled namespace run with a sidecar, their manifests unchanged
   assert.equal(spec.containers.map(({ name }) => name).sort(), ["echo", "istio-proxy"]);
 });
 
-main("the server sees the caller's SPIFFE identity", async ({ mesh }) => {
+check("the server sees the caller's SPIFFE identity", async ({ mesh }) => {
   const answer = await mesh.get(meshed, "deployment/client", "http://echo/");
   assert.is(answer.status, 200);
   const { headers } = JSON.parse(answer.body) as Report;
@@ -76,7 +90,7 @@ main("the server sees the caller's SPIFFE identity", async ({ mesh }) => {
   assert.match(certificate, `By=spiffe://cluster.local/ns/${meshed}/sa/echo`);
 });
 
-main("the call is mutual TLS on the wire, where a plain call shows its text", async ({ mesh }) => {
+check("the call is mutual TLS on the wire, where a plain call shows its text", async ({ mesh }) => {
   if (!mesh.cluster.local) {
     console.error("# no capture: the node of a given cluster is not this machine");
     return;
@@ -109,11 +123,11 @@ main("the call is mutual TLS on the wire, where a plain call shows its text", as
   for (const { from, payload } of firstOfEach.values()) assert.ok(isTlsRecord(payload), `${from} begins with TLS`);
 });
 
-main("TCP passes through both sidecars", async ({ mesh }) => {
+check("TCP passes through both sidecars", async ({ mesh }) => {
   assert.match(await mesh.fromClient(meshed, "deployment/client", "tcp", "echo:7070", "hello"), "hello");
 });
 
-main("a pod without sidecar still gets through in permissive mode", async ({ mesh }) => {
+check("a pod without sidecar still gets through in permissive mode", async ({ mesh }) => {
   const answer = await mesh.get(plain, "deployment/client", `http://echo.${meshed}/`, "x-forwarded-client-cert=forged");
   assert.is(answer.status, 200);
   const { headers } = JSON.parse(answer.body) as Report;
@@ -121,7 +135,7 @@ main("a pod without sidecar still gets through in permissive mode", async ({ mes
   assert.not.match(headers["x-forwarded-client-cert"] ?? "", "spiffe://");
 });
 
-main("a pod with sidecar reaches one without", async ({ mesh }) => {
+check("a pod with sidecar reaches one without", async ({ mesh }) => {
   assert.is((await mesh.get(meshed, "deployment/client", `http://echo.${plain}/`)).status, 200);
 });
 
@@ -131,7 +145,7 @@ const probes: Readonly<Record<string, unknown>> = {
   grpc: { grpc: { port: 9090 } },
 };
 for (const [part, probe] of Object.entries(probes)) {
-  main(`a ${part} probe tells a live application from a dead one`, async ({ mesh }) => {
+  check(`a ${part} probe tells a live application from a dead one`, async ({ mesh }) => {
     const name = `probe-${part}`;
     const readinessProbe = { ...(probe as object), periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 1 };
     await mesh.apply(...echo({ name, namespace: meshed, container: { readinessProbe } }));
@@ -144,7 +158,7 @@ for (const [part, probe] of Object.entries(probes)) {
   });
 }
 
-main("a Job completes, its sidecar does not keep it alive", async ({ mesh }) => {
+check("a Job completes, its sidecar does not keep it alive", async ({ mesh }) => {
   await mesh.apply(job("once", meshed, ["get", "http://echo/"]));
   await mesh.kubectl("wait", "--for=condition=complete", "job/once", "-n", meshed, "--timeout=120s");
   const pods = await mesh.pods(meshed, "app=once");
@@ -156,7 +170,7 @@ main("a Job completes, its sidecar does not keep it alive", async ({ mesh }) => 
   assert.match(log, `URI=spiffe://cluster.local/ns/${meshed}/sa/default`);
 });
 
-main(`a rollout of ${rolloutReplicas} pods under load loses no request`, async ({ mesh }) => {
+check(`a rollout of ${rolloutReplicas} pods under load loses no request`, async ({ mesh }) => {
   await mesh.kubectl("scale", "deployment/echo", "-n", meshed, `--replicas=${rolloutReplicas}`);
   await mesh.rolledOut(meshed, "echo", 300);
   const stop = await mesh.startLoad(meshed, "deployment/client", "http://echo/", 600, 8);
@@ -173,7 +187,7 @@ main(`a rollout of ${rolloutReplicas} pods under load loses no request`, async (
   assert.ok(result.pods > rolloutReplicas, "pods of both generations answered");
 });
 
-main("uninstall leaves nothing behind", async ({ mesh, before }) => {
+check("uninstall leaves nothing behind", async ({ mesh, before }) => {
   console.error(await mesh.heddle("uninstall", "--purge", "-y"));
   await waitFor(
     "cluster objects are as before",
