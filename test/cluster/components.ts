@@ -32,6 +32,12 @@ const answers = (port: number, path: string, withClientCertificate: boolean): Pr
     () => false,
   );
 
+const responds = (url: string): Promise<boolean> =>
+  fetch(url, { signal: AbortSignal.timeout(2000) }).then(
+    (response) => response.ok,
+    () => false,
+  );
+
 export const startEtcd = async (): Promise<void> => {
   const url = "http://127.0.0.1:12379";
   const peer = "http://127.0.0.1:12380";
@@ -45,7 +51,7 @@ export const startEtcd = async (): Promise<void> => {
     ],
     { ETCD_UNSUPPORTED_ARCH: process.arch === "arm64" ? "arm64" : "" },
   );
-  await waitForDaemon(daemon, async () => (await tryRun("curl", ["-fsS", `${url}/health`])) !== undefined);
+  await waitForDaemon(daemon, () => responds(`${url}/health`));
 };
 
 export const startApiserver = async (): Promise<void> => {
@@ -163,10 +169,7 @@ export const startProxy = async (): Promise<void> => {
     nodePortAddresses: ["primary"],
   });
   const daemon = startDaemon("kube-proxy", paths.kube, ["kube-proxy", `--config=${path}`]);
-  await waitForDaemon(
-    daemon,
-    async () => (await tryRun("curl", ["-fsS", "http://127.0.0.1:10256/livez"])) !== undefined,
-  );
+  await waitForDaemon(daemon, () => responds("http://127.0.0.1:10256/livez"));
 };
 
 export const startDns = async (): Promise<void> => {
@@ -189,10 +192,7 @@ export const startDns = async (): Promise<void> => {
 `,
   );
   const daemon = startDaemon("coredns", paths.coredns, ["-conf", path]);
-  await waitForDaemon(
-    daemon,
-    async () => (await tryRun("curl", ["-fsS", "http://127.0.0.1:18181/ready"])) !== undefined,
-  );
+  await waitForDaemon(daemon, () => responds("http://127.0.0.1:18181/ready"));
 };
 
 /** The DNS server runs on the host; this gives it its service address and the right to watch. */
