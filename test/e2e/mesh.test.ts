@@ -127,6 +127,21 @@ check("TCP passes through both sidecars", async ({ mesh }) => {
   assert.match(await mesh.fromClient(meshed, "deployment/client", "tcp", "echo:7070", "hello"), "hello");
 });
 
+check("gRPC passes through both sidecars", async ({ mesh }) => {
+  assert.match(await mesh.fromClient(meshed, "deployment/client", "grpc", "echo:9090"), "SERVING");
+});
+
+check("every address family of a service is secured", async ({ mesh }) => {
+  const listed = await mesh.kubectl("get", "service", "echo", "-n", meshed, "-o", "jsonpath={.spec.clusterIPs}");
+  for (const address of JSON.parse(listed) as readonly string[]) {
+    const host = address.includes(":") ? `[${address}]` : address;
+    const answer = await mesh.get(meshed, "deployment/client", `http://${host}/`);
+    assert.is(answer.status, 200, address);
+    const { headers } = JSON.parse(answer.body) as Report;
+    assert.match(headers["x-forwarded-client-cert"] ?? "", "spiffe://", address);
+  }
+});
+
 check("a pod without sidecar still gets through in permissive mode", async ({ mesh }) => {
   const answer = await mesh.get(plain, "deployment/client", `http://echo.${meshed}/`, "x-forwarded-client-cert=forged");
   assert.is(answer.status, 200);

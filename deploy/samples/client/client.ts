@@ -1,9 +1,10 @@
 import { Agent, request } from "node:http";
 import { connect, createServer } from "node:net";
+import { Client, credentials } from "@grpc/grpc-js";
 
 /**
  * The sample client. `wait` idles until SIGTERM; `get URL [NAME=VALUE...]` prints status, headers and body as JSON;
- * `tcp HOST:PORT TEXT` prints what comes back; `load URL SECONDS CONCURRENCY` sends requests one after another on each
+ * `tcp HOST:PORT TEXT` prints what comes back; `grpc HOST:PORT` asks the gRPC health service and prints its status; `load URL SECONDS CONCURRENCY` sends requests one after another on each
  * connection until the time is over or `stop` is called beside it, and prints counts as JSON: anything but a 2xx is a
  * failure.
  */
@@ -52,6 +53,26 @@ const tcp = (target: string, text: string): Promise<void> =>
       socket.end();
       resolve();
     });
+  });
+
+const grpc = (target: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const channel = new Client(target, credentials.createInsecure());
+    const identity = (value: Buffer): Buffer => value;
+    const deadline = { deadline: Date.now() + 10_000 };
+    channel.makeUnaryRequest(
+      "/grpc.health.v1.Health/Check",
+      identity,
+      identity,
+      Buffer.alloc(0),
+      deadline,
+      (error, reply) => {
+        channel.close();
+        if (error !== null) return reject(error);
+        console.log(reply?.[1] === 1 ? "SERVING" : "NOT_SERVING");
+        resolve();
+      },
+    );
   });
 
 const load = async (url: string, seconds: number, concurrency: number): Promise<void> => {
@@ -109,10 +130,13 @@ const wait = (): void => {
 const [verb, first, ...rest] = process.argv.slice(2);
 if (verb === "get" && first !== undefined) await get(first, rest);
 else if (verb === "tcp" && first !== undefined) await tcp(first, rest[0] ?? "ping");
+else if (verb === "grpc" && first !== undefined) await grpc(first);
 else if (verb === "load" && first !== undefined) await load(first, Number(rest[0] ?? 10), Number(rest[1] ?? 4));
 else if (verb === "stop") await stop();
 else if (verb === "wait" || verb === undefined) wait();
 else {
-  console.error("use: wait | get URL [NAME=VALUE...] | tcp HOST:PORT TEXT | load URL SECONDS CONCURRENCY | stop");
+  console.error(
+    "use: wait | get URL [NAME=VALUE...] | tcp HOST:PORT TEXT | grpc HOST:PORT | load URL SECONDS CONCURRENCY | stop",
+  );
   process.exitCode = 2;
 }

@@ -43,6 +43,7 @@ export const echo = (workload: Workload): readonly unknown[] => [
     metadata: { name: workload.name, namespace: workload.namespace },
     spec: {
       selector: { app: workload.name },
+      ipFamilyPolicy: "PreferDualStack",
       ports: [
         { name: "http", port: 80, targetPort: "http" },
         { name: "grpc", port: 9090 },
