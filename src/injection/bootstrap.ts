@@ -1,0 +1,173 @@
+import { proberListener, proberResources } from "./prober.js";
+import type { AppProbe } from "./probes.js";
+import { httpListener, type IpFamilies } from "./static-listener.js";
+
+/** What an Envoy bootstrap is made of. Texts may hold anything: they are escaped for Kubernetes' `$(NAME)` expansion. */
+export interface BootstrapInput {
+  readonly controlPlaneHost: string;
+  readonly controlPlanePort: number;
+  readonly trustDomain: string;
+  readonly clusterDomain: string;
+  readonly clusterId: string;
+  /** Empty for a mesh of one network. */
+  readonly network: string;
+  readonly ipFamilies: IpFamilies;
+  readonly interceptionMode: "REDIRECT" | "TPROXY";
+  readonly canonicalName: string;
+  readonly canonicalRevision: string;
+  readonly proxyMetadata: Readonly<Record<string, string>>;
+  readonly probes: readonly AppProbe[];
+  readonly statsInclusionPrefixes: readonly string[];
+  readonly statsInclusionSuffixes: readonly string[];
+  readonly statsInclusionRegexps: readonly string[];
+}
+
+export const adminPort = 15000;
+export const readinessPort = 15021;
+export const statsPort = 15090;
+
+const tokenFile = "/var/run/secrets/tokens/istio-token";
+const rootCertificateFile = "/var/run/secrets/istio/root-cert.pem";
+
+/** Few enough that memory grows with what is asked for, not with the mesh; the rest by annotation. */
+const statsPrefixes = ["cluster_manager.", "control_plane.", "listener_manager.", "server.", "cluster.xds-grpc."];
+const statsSuffixes = [
+  "ssl.handshake",
+  "ssl.fail_verify_error",
+  "upstream_rq_total",
+  "upstream_rq_5xx",
+  "upstream_rq_pending_overflow",
+  "upstream_cx_total",
+  "upstream_cx_connect_fail",
+  "downstream_rq_total",
+  "downstream_rq_5xx",
+  "downstream_cx_total",
+];
+
+/** A downward-API value, expanded by the kubelet in the container's arguments. */
+const fromPod = (name: string): string => `\u0000${name}\u0000`;
+
+const matcher = (field: "prefix" | "suffix", values: readonly string[]): readonly object[] =>
+  values.map((value) => ({ [field]: value }));
+
+const adminRoute = (path: string, target: string): object => ({
+  match: { path },
+  route: { cluster: "prometheus_stats", prefix_rewrite: target },
+});
+
+const controlPlane = (input: BootstrapInput): object => ({
+  google_grpc: {
+    target_uri: `${input.controlPlaneHost}:${input.controlPlanePort}`,
+    stat_prefix: "xds-grpc",
+    channel_credentials: { ssl_credentials: { root_certs: { filename: rootCertificateFile } } },
+    credentials_factory_name: "envoy.grpc_credentials.file_based_metadata",
+    call_credentials: [
+      {
+        from_plugin: {
+          name: "envoy.grpc_credentials.file_based_metadata",
+          typed_config: {
+            "@type": "type.googleapis.com/envoy.config.grpc_credential.v3.FileBasedMetadataConfig",
+            secret_data: { filename: tokenFile },
+            header_key: "authorization",
+            header_prefix: "Bearer ",
+          },
+        },
+      },
+    ],
+    channel_args: {
+      args: {
+        "grpc.keepalive_time_ms": { int_value: 30000 },
+        "grpc.keepalive_timeout_ms": { int_value: 10000 },
+        "grpc.max_reconnect_backoff_ms": { int_value: 10000 },
+        "grpc.initial_reconnect_backoff_ms": { int_value: 500 },
+      },
+    },
+  },
+});
+
+const fromStream = { ads: {}, initial_fetch_timeout: "0s", resource_api_version: "V3" } as const;
+
+const bootstrapOf = (input: BootstrapInput): object => ({
+  node: {
+    id: `sidecar~${fromPod("INSTANCE_IP")}~${fromPod("POD_NAME")}.${fromPod("POD_NAMESPACE")}~${fromPod("POD_NAMESPACE")}.svc.${input.clusterDomain}`,
+    cluster: `${input.canonicalName}.${fromPod("POD_NAMESPACE")}`,
+    metadata: {
+      ...input.proxyMetadata,
+      NAME: fromPod("POD_NAME"),
+      NAMESPACE: fromPod("POD_NAMESPACE"),
+      POD_UID: fromPod("POD_UID"),
+      INSTANCE_IPS: fromPod("INSTANCE_IP"),
+      SERVICE_ACCOUNT: fromPod("SERVICE_ACCOUNT"),
+      NODE_NAME: fromPod("NODE_NAME"),
+      CLUSTER_ID: input.clusterId,
+      NETWORK: input.network,
+      MESH_ID: input.trustDomain,
+      INTERCEPTION_MODE: input.interceptionMode,
+      CANONICAL_NAME: input.canonicalName,
+      CANONICAL_REVISION: input.canonicalRevision,
+    },
+  },
+  admin: { address: { socket_address: { address: "127.0.0.1", port_value: adminPort } } },
+  layered_runtime: {
+    layers: [{ name: "static", static_layer: { "overload.global_downstream_max_connections": 2147483647 } }],
+  },
+  stats_config: {
+    use_all_default_tags: true,
+    stats_matcher: {
+      inclusion_list: {
+        patterns: [
+          ...matcher("prefix", [...statsPrefixes, ...input.statsInclusionPrefixes]),
+          ...matcher("suffix", [...statsSuffixes, ...input.statsInclusionSuffixes]),
+          ...input.statsInclusionRegexps.map((regex) => ({ safe_regex: { regex } })),
+        ],
+      },
+    },
+  },
+  dynamic_resources: {
+    // Without a deadline, so that the proxy is not ready before it holds its configuration.
+    lds_config: fromStream,
+    cds_config: fromStream,
+    ads_config: {
+      api_type: "DELTA_GRPC",
+      transport_api_version: "V3",
+      set_node_on_first_message_only: true,
+      grpc_services: [controlPlane(input)],
+    },
+  },
+  static_resources: {
+    clusters: [
+      {
+        name: "prometheus_stats",
+        type: "STATIC",
+        connect_timeout: "1s",
+        load_assignment: {
+          cluster_name: "prometheus_stats",
+          endpoints: [
+            {
+              lb_endpoints: [
+                { endpoint: { address: { socket_address: { address: "127.0.0.1", port_value: adminPort } } } },
+              ],
+            },
+          ],
+        },
+      },
+      ...proberResources(input.probes, fromPod("INSTANCE_IP"), input.ipFamilies[0] ?? "IPv4"),
+    ],
+    listeners: [
+      httpListener("readiness", readinessPort, input.ipFamilies, [adminRoute("/healthz/ready", "/ready")]),
+      httpListener("prometheus", statsPort, input.ipFamilies, [
+        adminRoute("/stats/prometheus", "/stats/prometheus?usedonly"),
+      ]),
+      ...proberListener(input.probes, fromPod("INSTANCE_IP"), input.ipFamilies),
+    ],
+  },
+});
+
+/**
+ * Envoy's bootstrap as JSON on one line, for `--config-yaml` in a container's arguments. `$(POD_NAME)`,
+ * `$(POD_NAMESPACE)`, `$(POD_UID)`, `$(INSTANCE_IP)`, `$(SERVICE_ACCOUNT)` and `$(NODE_NAME)` are left to the kubelet.
+ */
+export const renderBootstrap = (input: BootstrapInput): string =>
+  JSON.stringify(bootstrapOf(input))
+    .replaceAll("$", "$$$$")
+    .replace(/\\u0000([A-Z_]+)\\u0000/g, "$($1)");
