@@ -1,0 +1,3 @@
+{{- define "heddle.suffix" -}}
+{{- if ne .Values.revision "default" }}-{{ .Values.revision }}{{ end -}}
+{{- end -}}

@@ -1,0 +1,59 @@
+import { type Context, labelsOf, type Manifest, namespace } from "./context.js";
+
+const read = ["get", "list", "watch"];
+
+const role = (context: Context, kind: "ClusterRole" | "Role", rules: readonly object[]): readonly Manifest[] => {
+  const name = `heddled${context.suffix}${kind === "ClusterRole" ? `-${namespace}` : ""}`;
+  const metadata = { name, ...(kind === "Role" ? { namespace } : {}), labels: labelsOf(context) };
+  const apiVersion = "rbac.authorization.k8s.io/v1";
+  return [
+    { apiVersion, kind, metadata, rules },
+    {
+      apiVersion,
+      kind: `${kind}Binding`,
+      metadata,
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind, name },
+      subjects: [{ kind: "ServiceAccount", name: `heddled${context.suffix}`, namespace }],
+    },
+  ];
+};
+
+/** Who heddled is and what it may do: nothing that its work does not need. */
+export const access = (context: Context): readonly Manifest[] => [
+  {
+    apiVersion: "v1",
+    kind: "ServiceAccount",
+    metadata: { name: `heddled${context.suffix}`, namespace, labels: labelsOf(context) },
+  },
+  ...role(context, "ClusterRole", [
+    { apiGroups: [""], resources: ["namespaces", "nodes", "pods", "services"], verbs: read },
+    { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: read },
+    { apiGroups: ["authentication.k8s.io"], resources: ["tokenreviews"], verbs: ["create"] },
+    { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["create", "patch"] },
+    // A name cannot limit what is created, so creation stands apart.
+    { apiGroups: [""], resources: ["configmaps"], verbs: ["create"] },
+    {
+      apiGroups: [""],
+      resources: ["configmaps"],
+      resourceNames: ["istio-ca-root-cert"],
+      verbs: [...read, "update", "patch"],
+    },
+    {
+      apiGroups: ["admissionregistration.k8s.io"],
+      resources: ["mutatingwebhookconfigurations"],
+      resourceNames: [`heddle-sidecar-injector${context.suffix}`],
+      verbs: [...read, "patch"],
+    },
+  ]),
+  ...role(context, "Role", [
+    { apiGroups: [""], resources: ["secrets"], verbs: ["create"] },
+    { apiGroups: [""], resources: ["secrets"], resourceNames: ["istio-ca-secret", "cacerts"], verbs: ["get"] },
+    {
+      apiGroups: [""],
+      resources: ["configmaps"],
+      resourceNames: [`istio${context.suffix}`, `istio-sidecar-injector${context.suffix}`],
+      verbs: read,
+    },
+    { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update", "patch"] },
+  ]),
+];

@@ -1,0 +1,37 @@
+import { access } from "./access.js";
+import { injectionConfiguration, meshConfiguration } from "./configuration.js";
+import { type Context, contextOf, type Manifest, managedBy, namespace } from "./context.js";
+import { deployment, disruptionBudget, service } from "./control-plane.js";
+import type { Values } from "./values.js";
+import { webhooks } from "./webhook.js";
+
+/** The mesh's namespace: shared by all revisions, and as restricted as pods can be. */
+export const meshNamespace = (): Manifest => ({
+  apiVersion: "v1",
+  kind: "Namespace",
+  metadata: {
+    name: namespace,
+    labels: {
+      ...managedBy,
+      "istio-injection": "disabled",
+      "pod-security.kubernetes.io/enforce": "restricted",
+    },
+  },
+});
+
+/** Every object of an installation in the order in which it is applied: the webhook last, when heddled can answer. */
+export const renderAll = (context: Context): readonly Manifest[] => [
+  meshNamespace(),
+  ...access(context),
+  meshConfiguration(context),
+  injectionConfiguration(context),
+  service(context),
+  disruptionBudget(context),
+  deployment(context),
+  webhooks(context),
+];
+
+export const renderManifests = (values: Values): readonly Manifest[] =>
+  renderAll(contextOf(values)).filter(
+    ({ kind }) => kind !== "PodDisruptionBudget" || values.controlPlane.podDisruptionBudget,
+  );
