@@ -97,6 +97,13 @@ export const profiles = {
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
+const profileField: Field = {
+  kind: "choice",
+  default: "default",
+  choices: Object.keys(profiles),
+  hint: "a profile",
+};
+
 export const defaultValues = mapTree(valueTree, (_, field) => field.default);
 
 /** What the user asked for, as the command line holds it. */
@@ -174,12 +181,8 @@ export const loadValues = (sources: ValueSources): Values => {
     ...(sources.set ?? []).map(readSetting),
     ...(sources.revision === undefined ? [] : [{ revision: sources.revision }]),
   ].reduce(merge, {});
-  const { profile = "default", ...own } = given;
-  if (typeof profile !== "string" || !Object.hasOwn(profiles, profile))
-    return refuse([
-      `profile: "${String(profile)}" is not a profile; ${suggest(String(profile), Object.keys(profiles))}`,
-    ]);
-  const faults = faultsOf(valueTree, own);
+  const faults = faultsOf({ ...valueTree, profile: profileField }, given);
   if (faults.length > 0) return refuse(faults);
+  const { profile = "default", ...own } = given;
   return merge(merge(defaultValues, profiles[profile as keyof typeof profiles]), own) as unknown as Values;
 };
