@@ -30,7 +30,11 @@ const tokenFile = "/var/run/secrets/tokens/istio-token";
 const rootCertificateFile = "/var/run/secrets/istio/root-cert.pem";
 
 /** Few enough that memory grows with what is asked for, not with the mesh; the rest by annotation. */
-const statsPrefixes = ["cluster_manager.", "control_plane.", "listener_manager.", "server.", "cluster.xds-grpc."];
+const statsPrefixes = [
+  ...["cluster_manager.", "control_plane.", "listener_manager.", "server.", "cluster.xds-grpc."],
+  // The health_check filter reads a probe cluster's membership from its gauges: without them it finds nobody healthy.
+  "cluster.probe|",
+];
 const statsSuffixes = [
   "ssl.handshake",
   "ssl.fail_verify_error",

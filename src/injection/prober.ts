@@ -13,6 +13,12 @@ const http2Options = {
   },
 } as const;
 
+const grpcHealthCheck = (probe: AppProbe): object => ({
+  // By default Envoy writes the cluster's name here, whose "|" an HTTP/2 server may refuse as no host name.
+  authority: "localhost",
+  ...(probe.service === undefined ? {} : { service_name: probe.service }),
+});
+
 const healthCheck = (probe: AppProbe): object => {
   const interval = `${Math.max(probe.periodSeconds / 2, 0.5)}s`;
   return {
@@ -26,7 +32,7 @@ const healthCheck = (probe: AppProbe): object => {
         healthy_threshold: 1,
         reuse_connection: false,
         ...(probe.kind === "grpc"
-          ? { grpc_health_check: probe.service === undefined ? {} : { service_name: probe.service } }
+          ? { grpc_health_check: grpcHealthCheck(probe) }
           : { tcp_health_check: {} }),
       },
     ],
