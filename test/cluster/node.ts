@@ -159,4 +159,8 @@ export const restoreNode = async (): Promise<void> => {
   for (const folder of [sockets, paths.kubelet, paths.etcd, paths.pki, paths.config, paths.cni])
     rmSync(folder, { recursive: true, force: true });
   rmSync(paths.kubeconfig, { force: true });
+  // The CNI library keeps results in one place for all of a machine's networks; ours begin with the network's name.
+  const results = "/var/lib/cni/results";
+  for (const name of existsSync(results) ? readdirSync(results) : [])
+    if (name.startsWith("heddle-")) rmSync(join(results, name));
 };
