@@ -1,0 +1,117 @@
+import { create } from "@bufbuild/protobuf";
+import { type Filter, FilterSchema } from "../proto/envoy/config/listener/v3/listener_components_pb.js";
+import type { RouteConfiguration } from "../proto/envoy/config/route/v3/route_pb.js";
+import { FilterStateValue_SharedWithUpstream } from "../proto/envoy/extensions/filters/common/set_filter_state/v3/value_pb.js";
+import { RouterSchema } from "../proto/envoy/extensions/filters/http/router/v3/router_pb.js";
+import { ConfigSchema as SetFilterStateSchema } from "../proto/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.js";
+import {
+  type HttpConnectionManager,
+  HttpConnectionManager_CodecType,
+  HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManager_ServerHeaderTransformation,
+  HttpConnectionManagerSchema,
+  type HttpFilter,
+  HttpFilterSchema,
+} from "../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { TcpProxySchema } from "../proto/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import { packed } from "./encode.js";
+import { fromStream } from "./tls.js";
+
+/** Set by the callee's proxy when its application could not be reached: the request is safe to try elsewhere. */
+export const unreachedHeader = "x-heddle-unreached";
+
+const router = (): HttpFilter =>
+  create(HttpFilterSchema, {
+    name: "envoy.filters.http.router",
+    configType: { case: "typedConfig", value: packed(RouterSchema, create(RouterSchema)) },
+  });
+
+/** Makes the upstream TLS connection offer these protocols, whatever the cluster's own list says. */
+export const offerAlpn = (protocols: readonly string[]): HttpFilter =>
+  create(HttpFilterSchema, {
+    name: "envoy.filters.http.set_filter_state",
+    configType: {
+      case: "typedConfig",
+      value: packed(
+        SetFilterStateSchema,
+        create(SetFilterStateSchema, {
+          onRequestHeaders: [
+            {
+              key: { case: "objectKey", value: "envoy.network.application_protocols" },
+              value: {
+                case: "formatString",
+                value: {
+                  format: {
+                    case: "textFormatSource",
+                    value: { specifier: { case: "inlineString", value: protocols.join(",") } },
+                  },
+                },
+              },
+              sharedWithUpstream: FilterStateValue_SharedWithUpstream.ONCE,
+            },
+          ],
+        }),
+      ),
+    },
+  });
+
+export type RouteSource = { readonly name: string } | { readonly inline: RouteConfiguration };
+
+export interface HttpFilterChainOptions {
+  readonly direction: "inbound" | "outbound";
+  readonly statPrefix: string;
+  readonly routes: RouteSource;
+  readonly filters?: readonly HttpFilter[];
+}
+
+/** One HTTP connection manager with the mesh's protections; inbound it reports the verified caller in XFCC. */
+export const httpConnectionManager = (options: HttpFilterChainOptions): Filter => {
+  const isInbound = options.direction === "inbound";
+  const manager: HttpConnectionManager = create(HttpConnectionManagerSchema, {
+    statPrefix: options.statPrefix,
+    codecType: HttpConnectionManager_CodecType.AUTO,
+    routeSpecifier:
+      "name" in options.routes
+        ? { case: "rds", value: { routeConfigName: options.routes.name, configSource: fromStream() } }
+        : { case: "routeConfig", value: options.routes.inline },
+    httpFilters: [...(options.filters ?? []), router()],
+    useRemoteAddress: false,
+    normalizePath: true,
+    serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
+    upgradeConfigs: [{ upgradeType: "websocket" }],
+    streamIdleTimeout: { seconds: 0n },
+    // Only what this connection proves: whatever the caller wrote into the header is dropped.
+    forwardClientCertDetails: isInbound
+      ? HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET
+      : HttpConnectionManager_ForwardClientCertDetails.SANITIZE,
+    ...(isInbound
+      ? {
+          setCurrentClientCertDetails: { subject: true, uri: true, dns: true },
+          localReplyConfig: {
+            mappers: [
+              {
+                filter: { filterSpecifier: { case: "responseFlagFilter" as const, value: { flags: ["UF"] } } },
+                headersToAdd: [{ header: { key: unreachedHeader, value: "true" } }],
+              },
+            ],
+          },
+        }
+      : {}),
+  });
+  return create(FilterSchema, {
+    name: "envoy.filters.network.http_connection_manager",
+    configType: { case: "typedConfig", value: packed(HttpConnectionManagerSchema, manager) },
+  });
+};
+
+export const tcpProxy = (cluster: string): Filter =>
+  create(FilterSchema, {
+    name: "envoy.filters.network.tcp_proxy",
+    configType: {
+      case: "typedConfig",
+      value: packed(
+        TcpProxySchema,
+        create(TcpProxySchema, { statPrefix: cluster, clusterSpecifier: { case: "cluster", value: cluster } }),
+      ),
+    },
+  });
