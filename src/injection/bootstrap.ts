@@ -112,9 +112,6 @@ const bootstrapOf = (input: BootstrapInput): object => ({
     },
   },
   admin: { address: { socket_address: { address: "127.0.0.1", port_value: adminPort } } },
-  layered_runtime: {
-    layers: [{ name: "static", static_layer: { "overload.global_downstream_max_connections": 2147483647 } }],
-  },
   stats_config: {
     use_all_default_tags: true,
     stats_matcher: {

@@ -82,7 +82,8 @@ const createCredentials = (
     removeCaCertificateListener: () => {},
     addIdentityCertificateListener: (listener) => {
       listeners.add(listener);
-      listener(current);
+      // The credentials drop what they are told before they have added the watcher that asks.
+      queueMicrotask(() => listener(current));
     },
     removeIdentityCertificateListener: (listener) => {
       listeners.delete(listener);

@@ -1,0 +1,61 @@
+import type { Compiler } from "../compile/compiler.js";
+import { typeUrls } from "../compile/resources.js";
+import { secretResources } from "../compile/tls.js";
+import { createView } from "../compile/view.js";
+import type { WorkloadCertificates } from "../identity/workload.js";
+import type { ConfigurationSource, ProxyIdentity } from "../serve/configuration.js";
+
+export interface ConfigurationOptions {
+  readonly compiler: Compiler;
+  readonly certificates: WorkloadCertificates;
+  readonly nacked: ConfigurationSource["nacked"];
+}
+
+/** Waits until the model knows the pod, its address included: a proxy can be quicker than the watch. */
+const attachWorkload = (compiler: Compiler, proxy: ProxyIdentity, signal: AbortSignal) => {
+  const attach = () => compiler.attach(proxy.namespace, proxy.podName, proxy.podUid);
+  const first = attach();
+  if (first !== undefined) return Promise.resolve(first);
+  return new Promise<NonNullable<ReturnType<typeof attach>>>((resolve, reject) => {
+    const stop = compiler.onApplied(() => {
+      const workload = attach();
+      if (workload === undefined) return;
+      stop();
+      resolve(workload);
+    });
+    signal.addEventListener("abort", () => {
+      stop();
+      reject(new Error(`pod ${proxy.namespace}/${proxy.podName} is not known with an address yet; try again`));
+    });
+  });
+};
+
+/** A proxy's layers: its certificates, its own listener, its namespace's routes and what all see. */
+export const createConfiguration = ({ compiler, certificates, nacked }: ConfigurationOptions): ConfigurationSource => ({
+  nacked,
+  attach: async (proxy, signal) => {
+    const workload = await attachWorkload(compiler, proxy, signal);
+    const secrets = createView();
+    const write = (issued: Parameters<typeof secretResources>[0]): void => {
+      for (const resource of secretResources(issued)) secrets.set(typeUrls.secret, resource);
+      secrets.commit();
+    };
+    const subscription = await certificates.subscribe(proxy.namespace, proxy.serviceAccount, write);
+    write(subscription.current);
+    return {
+      layers: [secrets, ...workload.layers],
+      onChange: (listener) => {
+        const stopSecrets = secrets.onChange((touched) => listener(secrets, touched));
+        const stopWorkload = workload.onChange(listener);
+        return () => {
+          stopSecrets();
+          stopWorkload();
+        };
+      },
+      release: () => {
+        subscription.stop();
+        workload.release();
+      },
+    };
+  },
+});
