@@ -1,0 +1,137 @@
+import type { Server } from "node:https";
+import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
+import { type PodAdmission, readReview, type Verdict, writeReview } from "./review.js";
+
+/** PEM of the server's certificate chain, leaf first, and of its key. */
+export interface ServingCertificate {
+  readonly certificateChainPem: string;
+  readonly privateKeyPem: string;
+}
+
+/** `parameters` are the key-value pairs of the path /inject/key1/value1/…, as in Istio's injectionURL. */
+export type AdmitPod = (admission: PodAdmission, parameters: ReadonlyMap<string, string>) => Verdict | Promise<Verdict>;
+
+export interface AdmissionServerOptions {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly certificate: ServingCertificate;
+  readonly admit: AdmitPod;
+  /** Told of each answer; `seconds` from the decoded body to the verdict. */
+  readonly observe?: (outcome: "allowed" | "refused" | "failed" | "invalid", seconds: number) => void;
+  readonly failed?: (error: Error) => void;
+}
+
+export interface AdmissionServer {
+  readonly port: number;
+  /** New connections get this certificate; those that exist go on. */
+  readonly setCertificate: (certificate: ServingCertificate) => void;
+  /** Answers what has begun, then closes. */
+  readonly close: () => Promise<void>;
+}
+
+const bodyLimit = 3 * 1024 * 1024;
+
+const tlsOf = (certificate: ServingCertificate) => ({
+  cert: certificate.certificateChainPem,
+  key: certificate.privateKeyPem,
+  minVersion: "TLSv1.2" as const,
+});
+
+const readParameters = (path: string): ReadonlyMap<string, string> | undefined => {
+  const parts = path.split("/").filter((part) => part !== "");
+  if (parts.length % 2 !== 0 || parts.length > 32) return undefined;
+  const pairs = Array.from({ length: parts.length / 2 }, (_, at) => [parts[2 * at]!, parts[2 * at + 1]!] as const);
+  return new Map(pairs);
+};
+
+const messages: Readonly<Record<number, string>> = {
+  413: `the body is larger than ${bodyLimit} bytes`,
+  415: "the content type is not application/json",
+};
+
+const answerErrors = (app: FastifyInstance, options: AdmissionServerOptions): void => {
+  app.setErrorHandler((error: Error & { readonly statusCode?: number }, _request, reply) => {
+    const status = error.statusCode ?? 500;
+    // An internal message may quote a pod; it goes to the log only.
+    if (status >= 500) options.failed?.(error);
+    else options.observe?.("invalid", 0);
+    if (status === 413) reply.header("connection", "close");
+    return reply.code(status).send({ message: messages[status] ?? (status < 500 ? error.message : "internal error") });
+  });
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ message: "not found; send POST /inject" }));
+};
+
+const answer = async (
+  options: AdmissionServerOptions,
+  body: unknown,
+  path: string,
+  reply: FastifyReply,
+): Promise<object> => {
+  const started = performance.now();
+  const observe = (outcome: Parameters<NonNullable<AdmissionServerOptions["observe"]>>[0]): void =>
+    options.observe?.(outcome, (performance.now() - started) / 1000);
+  const parameters = readParameters(path);
+  if (parameters === undefined) {
+    observe("invalid");
+    return reply.code(400).send({ message: `path /inject/${path.slice(0, 80)}: write pairs, /inject/key/value` });
+  }
+  const review = readReview(body);
+  if (review.kind === "invalid") {
+    observe("invalid");
+    return reply.code(400).send({ message: review.message });
+  }
+  if (review.kind === "refused") {
+    observe("refused");
+    return writeReview(review.uid, { allowed: false, code: 400, message: review.message });
+  }
+  const { admission } = review;
+  try {
+    const verdict = await options.admit(admission, parameters);
+    observe(verdict.allowed ? "allowed" : "refused");
+    return writeReview(admission.uid, verdict);
+  } catch (error) {
+    observe("failed");
+    options.failed?.(error as Error);
+    return writeReview(admission.uid, {
+      allowed: false,
+      code: 500,
+      message: "heddled could not inject the pod; its log says why",
+    });
+  }
+};
+
+/**
+ * The webhook server: POST /inject with an AdmissionReview v1 in JSON of 3 MiB at most. Rejects if the port is taken or
+ * the certificate does not fit its key.
+ */
+export const startAdmissionServer = async (options: AdmissionServerOptions): Promise<AdmissionServer> => {
+  const app = fastify({
+    https: tlsOf(options.certificate),
+    bodyLimit,
+    // Fastify's own JSON parser refuses __proto__ and constructor.prototype with 400.
+    onProtoPoisoning: "error",
+    onConstructorPoisoning: "error",
+    requestTimeout: 10_000,
+    connectionTimeout: 0,
+    keepAliveTimeout: 90_000,
+    forceCloseConnections: "idle",
+    routerOptions: { maxParamLength: 2048 },
+  });
+  app.removeContentTypeParser("text/plain");
+  const server = app.server as unknown as Server;
+  server.headersTimeout = 10_000;
+  server.on("tlsClientError", () => undefined);
+  answerErrors(app as unknown as FastifyInstance, options);
+  app.post("/inject", (request, reply) => answer(options, request.body, "", reply as unknown as FastifyReply));
+  app.post<{ Params: { "*": string } }>("/inject/*", (request, reply) =>
+    answer(options, request.body, request.params["*"], reply as unknown as FastifyReply),
+  );
+  await app.listen({ host: options.host, port: options.port });
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : options.port,
+    setCertificate: (certificate) => server.setSecureContext(tlsOf(certificate)),
+    close: () => app.close(),
+  };
+};
