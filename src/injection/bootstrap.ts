@@ -54,6 +54,22 @@ const fromPod = (name: string): string => `\u0000${name}\u0000`;
 const matcher = (field: "prefix" | "suffix", values: readonly string[]): readonly object[] =>
   values.map((value) => ({ [field]: value }));
 
+/** Cluster and connection-manager names hold dots, which Envoy's own patterns would cut at. */
+const statsTags = (clusterDomain: string): readonly object[] => {
+  const domain = clusterDomain.replaceAll(".", "\\.");
+  return [
+    { tag_name: "cluster_name", regex: `^cluster\\.(((?:outbound|inbound)[^ ]*?\\.svc\\.${domain}|[^.]+)\\.)` },
+    {
+      tag_name: "http_conn_manager_prefix",
+      regex: "^http\\.(((?:inbound|outbound)_[0-9a-fA-F.:]+_\\d+|[^.]+)\\.)",
+    },
+    { tag_name: "listener_address", regex: "^listener\\.(((?:[_.\\d]+|[_\\[\\]a-fA-F\\d]+)_\\d+|[^.]+)\\.)" },
+    { tag_name: "tcp_prefix", regex: "^tcp\\.((.+?)\\.)\\w+?$" },
+    { tag_name: "response_code", regex: "_rq(_(\\d{3}))$" },
+    { tag_name: "response_code_class", regex: "_rq(_(\\dxx))$" },
+  ];
+};
+
 const adminRoute = (path: string, target: string): object => ({
   match: { path },
   route: { cluster: "prometheus_stats", prefix_rewrite: target },
@@ -113,7 +129,8 @@ const bootstrapOf = (input: BootstrapInput): object => ({
   },
   admin: { address: { socket_address: { address: "127.0.0.1", port_value: adminPort } } },
   stats_config: {
-    use_all_default_tags: true,
+    use_all_default_tags: false,
+    stats_tags: statsTags(input.clusterDomain),
     stats_matcher: {
       inclusion_list: {
         patterns: [
