@@ -61,7 +61,7 @@ export const readMeshConfig = (fields: Readonly<Record<string, unknown>>, cluste
 /** Reads environment and mounted ConfigMaps; a change of them replaces the pod. */
 export const readSettings = async (
   environment: NodeJS.ProcessEnv,
-  folders = { mesh: "/etc/istio/config", injection: "/etc/istio/inject", templates: "/templates" },
+  folders = { mesh: "/etc/istio/config", injection: "/etc/istio/inject", templates: "/app/templates" },
 ): Promise<Settings> => {
   const values = await readObject(join(folders.injection, "values"));
   const own = await readIfThere(join(folders.injection, "config"));
