@@ -1,0 +1,12 @@
+/** A pod that asked for a sidecar and cannot have it; the message names field, value and cure and is for the user. */
+export class InjectionRefusal extends Error {
+  override readonly name = "InjectionRefusal";
+}
+
+export const refuse = (message: string): never => {
+  throw new InjectionRefusal(message);
+};
+
+/** A user's value as it goes into a message: quoted, and cut so that a huge one stays readable. */
+export const quoted = (value: string): string =>
+  JSON.stringify(value.length > 120 ? `${value.slice(0, 117)}...` : value);
