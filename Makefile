@@ -6,10 +6,10 @@ export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 .PHONY: run test unit component e2e lint format images proto tools bench clean packages
 
 run: ready ## The main job with no cluster at hand
-	node --import tsx src/cli/main.ts run
+	node --import tsx src/cli/main.ts run $(ARGS)
 
-test: ready packages lint ## Every test: unit, component, end to end on a real Kubernetes
-	node --import tsx test/run.ts test/unit test/component test/e2e
+test: ready packages lint ## Lint, unit and component tests
+	node --import tsx test/run.ts test/unit test/component
 
 unit: ready
 	node --import tsx test/run.ts test/unit
@@ -18,7 +18,7 @@ component: ready packages
 	node --import tsx test/run.ts test/component
 
 e2e: ready packages
-	node --import tsx test/run.ts test/e2e
+	node --import tsx test/e2e/run.ts
 
 lint: ready
 	node_modules/.bin/tsc --noEmit

@@ -65,7 +65,10 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
 
   const writePort = (view: WritableView, port: number, namespace: string): void => {
     const services = routedOn(port);
-    if (services.length === 0) return view.remove(typeUrls.route, String(port));
+    if (services.length === 0) {
+      view.remove(typeUrls.route, String(port));
+      return;
+    }
     const routes = portRoutes(port, services, namespace, mesh);
     view.set(typeUrls.route, encodeResource(typeUrls.route, routes.name, RouteConfigurationSchema, routes));
   };

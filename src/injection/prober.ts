@@ -31,9 +31,7 @@ const healthCheck = (probe: AppProbe): object => {
         unhealthy_threshold: 1,
         healthy_threshold: 1,
         reuse_connection: false,
-        ...(probe.kind === "grpc"
-          ? { grpc_health_check: grpcHealthCheck(probe) }
-          : { tcp_health_check: {} }),
+        ...(probe.kind === "grpc" ? { grpc_health_check: grpcHealthCheck(probe) } : { tcp_health_check: {} }),
       },
     ],
     ...(probe.kind === "grpc" ? { typed_extension_protocol_options: http2Options } : {}),
