@@ -1,7 +1,7 @@
 import type { Parser } from "./parsers.js";
 import * as parse from "./parsers.js";
 import { parseProxyConfig, proxyConfigFields } from "./proxy-config.js";
-import { quoted, refuse } from "./refusal.js";
+import { quoted, refuse, shortened } from "./refusal.js";
 
 /** One annotation of a pod: what it is called, what it may hold, what to do about a wrong value, what it means. */
 export interface AnnotationRule<Value> {
@@ -311,7 +311,7 @@ export const readAnnotation = <Value>(rule: AnnotationRule<Value>, text: string,
   try {
     return rule.parse(text);
   } catch (error) {
-    return refuse(`${on} ${rule.name}: ${quoted(text)}: ${(error as Error).message}; ${rule.cure}`);
+    return refuse(`${on} ${rule.name}: ${quoted(text)}: ${shortened((error as Error).message)}; ${rule.cure}`);
   }
 };
 

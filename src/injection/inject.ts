@@ -90,7 +90,6 @@ const templateValues = (
   parts: Parts,
   settings: AnnotationSettings,
   proxy: ProxySettings,
-  native: boolean,
 ): { readonly values: TemplateValues; readonly rewritten: V1Pod; readonly warnings: readonly string[] } => {
   const { values: defaults, namespace } = request;
   const { rest } = parts;
@@ -223,7 +222,7 @@ const inject = (request: InjectionRequest): InjectionResult => {
   const proxy = mergeProxySettings(readProxyConfig(request.values.defaultConfig), settings.proxyConfig ?? {});
   const parts = takeApart(original);
   const native = isNative(parts, settings, proxy.holdApplicationUntilProxyStarts === true);
-  const rendering = templateValues(request, parts, settings, proxy, native);
+  const rendering = templateValues(request, parts, settings, proxy);
   const overlay = request.template.render(rendering.values);
   const injected = addContainers(rendering.rewritten, overlay, parts, native);
   const metadata = addUnder(injected.metadata ?? {}, overlay.metadata ?? {});

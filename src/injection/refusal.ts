@@ -10,3 +10,6 @@ export const refuse = (message: string): never => {
 /** A user's value as it goes into a message: quoted, and cut so that a huge one stays readable. */
 export const quoted = (value: string): string =>
   JSON.stringify(value.length > 120 ? `${value.slice(0, 117)}...` : value);
+
+/** A message that may quote a huge value, cut so that it stays readable. */
+export const shortened = (message: string): string => (message.length > 400 ? `${message.slice(0, 397)}...` : message);

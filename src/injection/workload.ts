@@ -12,8 +12,11 @@ const controllerOf = (pod: V1Pod): V1OwnerReference | undefined => {
 };
 
 /** A name for messages: an ownerless pod with generateName has no name yet when it is admitted. */
-export const podName = (pod: V1Pod): string =>
-  pod.metadata?.name || (pod.metadata?.generateName === undefined ? "(unnamed)" : `${pod.metadata.generateName}*`);
+export const podName = (pod: V1Pod): string => {
+  // Asked of what is not a pod, too, when that is refused.
+  const { name, generateName } = (pod as V1Pod | null)?.metadata ?? {};
+  return name || (generateName === undefined ? "(unnamed)" : `${generateName}*`);
+};
 
 /** Deployment for a ReplicaSet of one, CronJob for a Job of one, else the owner; the pod itself if it has none. */
 export const workloadOf = (pod: V1Pod): Workload => {
