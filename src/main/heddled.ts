@@ -82,7 +82,7 @@ plane = await startControlPlane({
         "a pod gets no sidecar",
       ),
   }),
-  host: "[::]",
+  host: "::",
   xdsPort: 15012,
   webhookPort: 15017,
   serverNames: [serverName, `${serverName}.${settings.mesh.clusterDomain}`],

@@ -226,9 +226,10 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
 
   const { credentials, set } = createCredentials(options.certificate);
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${options.host}:${options.port}`, credentials, (error, bound) => {
+    const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+    server.bindAsync(`${host}:${options.port}`, credentials, (error, bound) => {
       if (error === null) resolve(bound);
-      else reject(new Error(`cannot listen on ${options.host}:${options.port}: ${error.message}`));
+      else reject(new Error(`cannot listen on ${host}:${options.port}: ${error.message}`));
     });
   });
   return {
