@@ -46,7 +46,7 @@ export const annotationsDocument = (): string =>
     "## How it behaves",
     "- The proxy is an ordinary container after the pod's own. It is a native sidecar (an init container with `restartPolicy: Always`) in a pod of a Job or one with another `restartPolicy` than `Always`, since an ordinary sidecar would keep a finished pod alive; with `holdApplicationUntilProxyStarts`; with an HTTP `postStart` hook or an init container's startup probe, which come before ordinary containers are up; and on request. Kubernetes 1.30 or later is needed, for native sidecars and the sleep before the proxy stops.\n- `hostNetwork` and Windows pods get no sidecar. Ephemeral containers stay as they are.\n- `istio-init` needs `NET_ADMIN`. A namespace that enforces the Pod Security level `baseline` or `restricted` is refused; a CNI plugin that does without is planned.\n- No `fsGroup` is set: the proxy can read its token without one, and volumes of the application keep their owners.\n- On OpenShift the proxy runs as the last id of the namespace's `openshift.io/sa.scc.uid-range`.",
     "## Values of the template",
-    "`templates/sidecar.yaml`, or the operator's own in the ConfigMap `istio-sidecar-injector`, uses these as `${name}`.",
+    "`templates/sidecar.yaml`, or the operator's own in the ConfigMap `istio-sidecar-injector`, uses these as a dollar sign and the name in braces.",
     table(
       ["name", "holds"],
       Object.entries(templateValues).map(([name, what]) => row(`\`${name}\``, what)),
