@@ -66,7 +66,7 @@ export const proberResources = (
       connect_timeout: `${probe.timeoutSeconds}s`,
       // The redirect rules let this source pass; any other would come in again through the proxy.
       upstream_bind_config: {
-        source_address: { address: family === "IPv4" ? "127.0.0.6" : "::6", port_value: 0 },
+        source_address: { address: family === "IPv4" ? "127.0.0.6" : "::1", port_value: 0 },
       },
       load_assignment: {
         cluster_name: name,

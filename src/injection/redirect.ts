@@ -21,7 +21,7 @@ export const redirectPorts = { outbound: 15001, inbound: 15006 } as const;
 const ownInboundPorts: readonly number[] = [15020, 15021, 15090];
 
 /** Connections that Envoy makes to its own application leave from these, so that they are not redirected back. */
-const passthroughSources = { ip: "127.0.0.6", ip6: "::6" } as const;
+const passthroughSources = { ip: "127.0.0.6", ip6: "::1" } as const;
 
 /** Firewall mark of connections that TPROXY delivers, and of Envoy's replies to them. */
 const tproxyMark = "0x539";
@@ -54,7 +54,7 @@ const outboundRules = (input: RedirectInput): readonly string[] => {
       : []),
     ...(input.excludeOutboundPorts.length > 0 ? [`tcp dport ${setOf(input.excludeOutboundPorts)} return`] : []),
     `oifname "lo" ip saddr ${passthroughSources.ip} return`,
-    `oifname "lo" ip6 saddr ${passthroughSources.ip6} return`,
+    ...ofProxy.map((owner) => `${owner} oifname "lo" ip6 saddr ${passthroughSources.ip6} return`),
     // The proxy calling its own pod by the pod's or a service's address comes in as any caller would.
     ...ofProxy.flatMap((owner) => notLoopbackAddress.map((address) => `${owner} oifname "lo" ${address} ${inward}`)),
     ...ofProxy.map((owner) => `${owner} return`),
