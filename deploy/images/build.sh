@@ -22,7 +22,7 @@ export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1735689600}
 images=$PWD/.cache/images
 mkdir -p "$images"
 
-# put FILE TARGET: a copy with its symbols stripped, and links resolved.
+# put FILE TARGET [MODE]: a copy, with links resolved.
 put() {
   install -D -m "${3:-755}" "$(readlink -f "$1")" "$root$2"
 }
@@ -54,17 +54,18 @@ stage_proxyv2() {
   program .cache/tools/bin/envoy /usr/local/bin/envoy
   program "$(PATH=$PATH:/usr/sbin:/sbin command -v nft)" /usr/sbin/nft
   program "$(PATH=$PATH:/usr/sbin:/sbin command -v ip)" /usr/sbin/ip
-  mkdir -p "$root/etc/iproute2"
   if [ -e deploy/images/proxy/tproxy-routes ]; then put deploy/images/proxy/tproxy-routes /etc/heddle/tproxy-routes 644; fi
 }
 
 stage_heddled() {
   frame heddle 65532
   program .cache/tools/bin/node /usr/bin/node
+  # Debug symbols are a sixth of it.
+  if command -v strip >/dev/null; then strip --strip-all "$root/usr/bin/node"; else echo "binutils is not installed: node keeps its symbols" >&2; fi
   node --import tsx deploy/images/bundle.ts heddled --out "$root/app/heddled.mjs"
   chmod 644 "$root/app/heddled.mjs"
   local file
-  for file in templates/*.yaml; do [ ! -e "$file" ] || put "$file" "/app/$file" 644; done
+  for file in templates/*.yaml; do [ ! -e "$file" ] || put "$file" "/$file" 644; done
 }
 
 declare -A folder=([proxyv2]=proxy [heddled]=heddled)

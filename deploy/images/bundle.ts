@@ -6,10 +6,11 @@ import { type BuildOptions, build } from "esbuild";
  * Bundles one program into one file: `bundle.ts heddle|heddled [--out file]`. The output depends on nothing but the
  * sources, so that images made from it are the same each time.
  */
-const programs: Readonly<Record<string, { readonly entry: string; readonly out: string; readonly shebang: boolean }>> = {
-  heddle: { entry: "src/cli/main.ts", out: "dist/heddle.js", shebang: true },
-  heddled: { entry: "src/main/heddled.ts", out: "dist/heddled.mjs", shebang: false },
-};
+const programs: Readonly<Record<string, { readonly entry: string; readonly out: string; readonly shebang: boolean }>> =
+  {
+    heddle: { entry: "src/cli/main.ts", out: "dist/heddle.js", shebang: true },
+    heddled: { entry: "src/main/heddled.ts", out: "dist/heddled.mjs", shebang: false },
+  };
 
 const top = new URL("../../", import.meta.url).pathname;
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { out: { type: "string" } } });
@@ -30,8 +31,10 @@ const options: BuildOptions = {
   legalComments: "eof",
   minifySyntax: true,
   minifyWhitespace: true,
-  loader: { ".yaml": "text" },
-  define: { HEDDLE_VERSION: JSON.stringify(version) },
+  define: {
+    HEDDLE_VERSION: JSON.stringify(version),
+    HEDDLE_TEMPLATE: JSON.stringify(readFileSync(`${top}templates/sidecar.yaml`, "utf8")),
+  },
   // Programs that are bundled do not spawn TypeScript: what only the sources' loader needs stays outside.
   external: ["tsx", "esbuild"],
   banner: { js: `${program.shebang ? "#!/usr/bin/env node\n" : ""}${requireShim}` },

@@ -43,7 +43,13 @@ const install = async (options: InstallOptions): Promise<void> => {
 
   const how = { force: options.forceConflicts, dryRun: options.dryRun };
   // A dry run keeps no namespace, and objects cannot be tried in one that is not there.
-  const applyOne = async (manifest: Manifest): Promise<Outcome> => apply(client, manifest, how);
+  let untried = false;
+  const applyOne = async (manifest: Manifest): Promise<Outcome> => {
+    const outcome =
+      untried && manifest.metadata.namespace !== undefined ? "created" : await apply(client, manifest, how);
+    if (options.dryRun && manifest.kind === "Namespace") untried = outcome === "created";
+    return outcome;
+  };
   const steps: Step[] = groups.map(({ title, kinds }) => ({
     title,
     run: async (tell) => {
@@ -76,6 +82,7 @@ const install = async (options: InstallOptions): Promise<void> => {
   };
   await runSteps([...steps, prune, ...(options.wait && !options.dryRun ? [ready] : [])]);
   if (options.dryRun) {
+    if (untried) console.log("Objects inside the namespace were not checked, since it does not exist yet.");
     console.log("Nothing was changed: this was a dry run.");
     return;
   }

@@ -1,12 +1,24 @@
 import { Command } from "commander";
+import { registerInject } from "./inject.js";
 import { registerInstall } from "./install.js";
 import { registerManifest } from "./manifest.js";
+import { registerRedirect } from "./redirect.js";
 import { registerRun } from "./run/command.js";
 import { registerUninstall } from "./uninstall.js";
 import { version } from "./version.js";
+import { registerVersion } from "./version-command.js";
 
 const program = new Command("heddle").description("Heddle, a service mesh for Kubernetes").version(version, "-V");
-for (const register of [registerInstall, registerManifest, registerRun, registerUninstall]) register(program);
+const registrations = [
+  registerInstall,
+  registerUninstall,
+  registerManifest,
+  registerInject,
+  registerRedirect,
+  registerRun,
+  registerVersion,
+];
+for (const register of registrations) register(program);
 
 try {
   await program.parseAsync();

@@ -9,10 +9,10 @@ export interface ValueOptions {
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
-export const valueOptions = (command: Command): Command =>
+export const valueOptions = (command: Command, valuesFlag = "-f, --values <file>"): Command =>
   command
     .option("-s, --set <key=value>", "a value, such as profile=demo; may be repeated", collect, [])
-    .option("-f, --values <file>", "a YAML file with values; may be repeated", collect, [])
+    .option(valuesFlag, "a YAML file with values; may be repeated", collect, [])
     .option("-r, --revision <name>", "revision of the control plane, for running two side by side");
 
 export const valuesFrom = (options: ValueOptions): Values =>

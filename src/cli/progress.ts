@@ -7,14 +7,18 @@ export interface Step {
   readonly run: (tell: (state: string) => void) => Promise<string | undefined>;
 }
 
+/** Without a terminal, steps that take no longer than this say only how they ended. */
+const quietMilliseconds = 2000;
+
 /** Runs the steps one after the other, live on a terminal and as plain lines elsewhere; rejects with the first failure. */
 export const runSteps = async (steps: readonly Step[]): Promise<void> => {
   if (!process.stdout.isTTY) {
     for (const { title, run } of steps) {
-      let last: string | undefined;
+      let [last, spoken] = ["", performance.now()];
       const result = await run((state) => {
-        if (state !== last) console.log(`  ${title}: ${state}`);
-        last = state;
+        if (state === last || performance.now() - spoken < quietMilliseconds) return;
+        console.log(`  ${title}: ${state}`);
+        [last, spoken] = [state, performance.now()];
       });
       console.log(`✔ ${title}${result === undefined ? "" : `: ${result}`}`);
     }

@@ -107,11 +107,11 @@ export const merge = (
   under: Readonly<Record<string, unknown>>,
   over: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> => {
-  const merged: Record<string, unknown> = { ...under };
+  const merged = new Map(Object.entries(under));
   for (const [name, value] of Object.entries(over)) {
-    const below = merged[name];
-    if (value === null) delete merged[name];
-    else merged[name] = isObject(value) ? merge(isObject(below) ? below : {}, value) : value;
+    const below = merged.get(name);
+    if (value === null) merged.delete(name);
+    else merged.set(name, isObject(value) ? merge(isObject(below) ? below : {}, value) : value);
   }
-  return merged;
+  return Object.fromEntries(merged);
 };

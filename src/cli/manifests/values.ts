@@ -1,17 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
 import { version } from "../version.js";
-import {
-  type Field,
-  faultsOf,
-  isField,
-  isObject,
-  mapTree,
-  merge,
-  suggest,
-  type Tree,
-  type ValuesOf,
-} from "./schema.js";
+import { type Field, faultsOf, isField, isObject, mapTree, merge, type Tree, type ValuesOf } from "./schema.js";
 
 const text = (value: string, hint: string, pattern?: RegExp): Field & { readonly kind: "string" } => ({
   kind: "string",
