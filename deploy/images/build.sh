@@ -65,7 +65,7 @@ stage_heddled() {
   node --import tsx deploy/images/bundle.ts heddled --out "$root/app/heddled.mjs"
   chmod 644 "$root/app/heddled.mjs"
   local file
-  for file in templates/*.yaml; do [ ! -e "$file" ] || put "$file" "/$file" 644; done
+  for file in templates/*.yaml; do [ ! -e "$file" ] || put "$file" "/app/$file" 644; done
 }
 
 declare -A folder=([proxyv2]=proxy [heddled]=heddled)
