@@ -148,6 +148,45 @@ export const passthroughRoutes = (name: string, cluster: string): RouteConfigura
     validateClusters: false,
   });
 
+const idempotent = "GET|HEAD|OPTIONS|TRACE|PUT|DELETE";
+
+/**
+ * An application that is shutting down closes idle connections while requests for them are on their way. Those of
+ * idempotent methods may be sent again (RFC 9110 9.2.2), others only if nothing of them was sent; if the application
+ * takes no connection any more, the caller's proxy is told and goes elsewhere.
+ */
+const inboundRetries = [
+  { match: idempotent, retryOn: "reset,connect-failure" },
+  { match: undefined, retryOn: "reset-before-request,connect-failure" },
+] as const;
+
+const retried = (route: Route, { match, retryOn }: (typeof inboundRetries)[number]): Route =>
+  create(RouteSchema, {
+    ...route,
+    match: {
+      pathSpecifier: { case: "prefix", value: "/" },
+      headers:
+        match === undefined
+          ? []
+          : [
+              {
+                name: ":method",
+                headerMatchSpecifier: {
+                  case: "stringMatch",
+                  value: { matchPattern: { case: "safeRegex", value: { regex: match } } },
+                },
+              },
+            ],
+    },
+    action:
+      route.action.case === "route"
+        ? {
+            case: "route",
+            value: { ...route.action.value, retryPolicy: create(RetryPolicySchema, { retryOn, numRetries: 2 }) },
+          }
+        : route.action,
+  });
+
 export const inboundRoutes = (name: string, port: number | undefined, cluster: string): RouteConfiguration =>
   create(RouteConfigurationSchema, {
     name,
@@ -155,7 +194,7 @@ export const inboundRoutes = (name: string, port: number | undefined, cluster: s
       create(VirtualHostSchema, {
         name: `inbound|http|${port ?? 0}`,
         domains: ["*"],
-        routes: [toCluster(cluster, false)],
+        routes: inboundRetries.map((retryPolicy) => retried(toCluster(cluster, false), retryPolicy)),
         // Only this proxy may say it; an application's own header would make callers try again.
         responseHeadersToRemove: [unreachedHeader],
       }),

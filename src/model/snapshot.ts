@@ -115,7 +115,13 @@ const change = <Value>(map: ReadonlyMap<string, Value>, key: string, value: Valu
 const podIdentity = (pod: Pod | undefined): string =>
   pod === undefined
     ? ""
-    : JSON.stringify([pod.metadata?.labels, pod.spec?.serviceAccountName, pod.status?.podIPs, pod.spec?.nodeName]);
+    : JSON.stringify([
+        pod.metadata?.deletionTimestamp,
+        pod.metadata?.labels,
+        pod.spec?.serviceAccountName,
+        pod.status?.podIPs,
+        pod.spec?.nodeName,
+      ]);
 
 const servicesWithPod = (snapshot: Snapshot, podKey: string): readonly string[] => {
   const [namespace = "", name = ""] = podKey.split("/");
@@ -210,6 +216,8 @@ export const endpointsOf = (snapshot: Snapshot, serviceKey: string): readonly En
         endpoint.targetRef?.kind === "Pod"
           ? snapshot.pods.get(keyOf(slice?.metadata?.namespace ?? "", endpoint.targetRef.name ?? ""))
           : undefined;
+      // The pod's own event comes before its slice's, and every moment counts: the application is told to end by now.
+      if (pod?.metadata?.deletionTimestamp !== undefined) continue;
       const node = snapshot.nodes.get(endpoint.nodeName ?? "");
       for (const address of endpoint.addresses) {
         found.set(address, {

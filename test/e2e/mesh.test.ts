@@ -98,8 +98,10 @@ check("the call is mutual TLS on the wire, where a plain call shows its text", a
   const marker = `marker-${process.pid}-${Date.now()}`;
   const between = async (from: string, to: string, complete: (packets: readonly Packet[]) => boolean) => {
     const [caller, server] = [await onePod(mesh, from, "client"), await onePod(mesh, to, "echo")];
+    // By address, so that the exchange is of the family that is captured.
+    const address = await mesh.kubectl("get", "service", "echo", "-n", to, "-o", "jsonpath={.spec.clusterIP}");
     const action = async (): Promise<void> => {
-      const answer = await mesh.get(from, "deployment/client", `http://echo.${to}/`, `x-marker=${marker}`);
+      const answer = await mesh.get(from, "deployment/client", `http://${address}/`, `x-marker=${marker}`);
       assert.is(answer.status, 200);
       assert.match(answer.body, marker);
     };
