@@ -8,7 +8,7 @@ import { inboundCluster, inboundClusterName, inboundPassthroughCluster, staticCl
 import { encodeResource } from "./encode.js";
 import { httpPortListener, type IpFamilies, type IpFamily, virtualInbound, virtualOutbound } from "./listeners.js";
 import { routedOf, serviceResources, type TypedResource } from "./outbound.js";
-import { type ResourceView, type Touched, typeUrls } from "./resources.js";
+import { type EncodedResource, type ResourceView, type Touched, typeUrls } from "./resources.js";
 import { portRoutes, type RoutedService } from "./routes.js";
 import { createView, type WritableView } from "./view.js";
 
@@ -33,6 +33,8 @@ interface Outbound {
   readonly view: WritableView;
   readonly routesOf: Map<string, WritableView>;
   readonly owned: Map<string, readonly TypedResource[]>;
+  /** By type and name, what each service key would have there. */
+  readonly claims: Map<string, Map<string, EncodedResource>>;
 }
 
 interface Inbound {
@@ -80,12 +82,29 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
       outbound.view.set(typeUrls.listener, encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener));
   };
 
+  /** Two headless services can share pods and ports, and so listeners: the first by key has them, the next takes over. */
+  const settle = (outbound: Outbound, { type, resource }: TypedResource): void => {
+    const claims = outbound.claims.get(`${type} ${resource.name}`);
+    const first = [...(claims?.keys() ?? [])].sort()[0];
+    if (claims === undefined || first === undefined) outbound.view.remove(type, resource.name);
+    else outbound.view.set(type, claims.get(first)!);
+  };
+
   const writeService = (outbound: Outbound, key: string): void => {
+    const before = outbound.owned.get(key) ?? [];
     const next = serviceResources(snapshot, key, outbound.families);
-    const kept = new Set(next.map(({ type, resource }) => `${type} ${resource.name}`));
-    for (const { type, resource } of outbound.owned.get(key) ?? [])
-      if (!kept.has(`${type} ${resource.name}`)) outbound.view.remove(type, resource.name);
-    for (const { type, resource } of next) outbound.view.set(type, resource);
+    for (const { type, resource } of before) outbound.claims.get(`${type} ${resource.name}`)?.delete(key);
+    for (const { type, resource } of next) {
+      const name = `${type} ${resource.name}`;
+      const claims = outbound.claims.get(name);
+      if (claims === undefined) outbound.claims.set(name, new Map([[key, resource]]));
+      else claims.set(key, resource);
+    }
+    for (const item of [...before, ...next]) {
+      settle(outbound, item);
+      const name = `${item.type} ${item.resource.name}`;
+      if (outbound.claims.get(name)?.size === 0) outbound.claims.delete(name);
+    }
     if (next.length === 0) outbound.owned.delete(key);
     else outbound.owned.set(key, next);
   };
@@ -94,7 +113,13 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
     const key = families.join();
     const known = outbounds.get(key);
     if (known !== undefined) return known;
-    const outbound: Outbound = { families, view: createView(), routesOf: new Map(), owned: new Map() };
+    const outbound: Outbound = {
+      families,
+      view: createView(),
+      routesOf: new Map(),
+      owned: new Map(),
+      claims: new Map(),
+    };
     outbounds.set(key, outbound);
     for (const cluster of staticClusters(mesh))
       outbound.view.set(typeUrls.cluster, encodeResource(typeUrls.cluster, cluster.name, ClusterSchema, cluster));

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../api/meshconfig.js";
 import type { MeshService, ServicePort } from "../model/snapshot.js";
 import {
+  HeaderMatcherSchema,
   RetryPolicy_RetryHostPredicateSchema,
   RetryPolicySchema,
   type Route,
@@ -160,32 +161,22 @@ const inboundRetries = [
   { match: undefined, retryOn: "reset-before-request,connect-failure" },
 ] as const;
 
-const retried = (route: Route, { match, retryOn }: (typeof inboundRetries)[number]): Route =>
-  create(RouteSchema, {
-    ...route,
-    match: {
-      pathSpecifier: { case: "prefix", value: "/" },
-      headers:
-        match === undefined
-          ? []
-          : [
-              {
-                name: ":method",
-                headerMatchSpecifier: {
-                  case: "stringMatch",
-                  value: { matchPattern: { case: "safeRegex", value: { regex: match } } },
-                },
-              },
-            ],
-    },
-    action:
-      route.action.case === "route"
-        ? {
-            case: "route",
-            value: { ...route.action.value, retryPolicy: create(RetryPolicySchema, { retryOn, numRetries: 2 }) },
-          }
-        : route.action,
-  });
+const retried = (cluster: string, { match, retryOn }: (typeof inboundRetries)[number]): Route => {
+  const route = toCluster(cluster, false);
+  if (route.action.case === "route")
+    route.action.value.retryPolicy = create(RetryPolicySchema, { retryOn, numRetries: 2 });
+  if (match !== undefined)
+    route.match?.headers.push(
+      create(HeaderMatcherSchema, {
+        name: ":method",
+        headerMatchSpecifier: {
+          case: "stringMatch",
+          value: { matchPattern: { case: "safeRegex", value: { regex: match } } },
+        },
+      }),
+    );
+  return route;
+};
 
 export const inboundRoutes = (name: string, port: number | undefined, cluster: string): RouteConfiguration =>
   create(RouteConfigurationSchema, {
@@ -194,7 +185,7 @@ export const inboundRoutes = (name: string, port: number | undefined, cluster: s
       create(VirtualHostSchema, {
         name: `inbound|http|${port ?? 0}`,
         domains: ["*"],
-        routes: inboundRetries.map((retryPolicy) => retried(toCluster(cluster, false), retryPolicy)),
+        routes: inboundRetries.map((retries) => retried(cluster, retries)),
         // Only this proxy may say it; an application's own header would make callers try again.
         responseHeadersToRemove: [unreachedHeader],
       }),

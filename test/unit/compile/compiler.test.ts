@@ -104,7 +104,7 @@ test("what came change by change equals what is made from scratch, whatever the 
       scratch.apply([...present.reverse(), pod]);
       assert.equal(contentOf(workload), contentOf(attach(scratch)));
     }),
-    { numRuns: 60 },
+    { numRuns: 300 },
   );
 });
 

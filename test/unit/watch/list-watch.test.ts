@@ -1,0 +1,49 @@
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { type ApiClient, ApiError } from "../../../src/watch/api-client.js";
+import { listWatch } from "../../../src/watch/list-watch.js";
+
+const object = (name: string, resourceVersion: string) => ({ metadata: { name, namespace: "n", resourceVersion } });
+
+test("pages, resumes, and lists anew after 410 so that deletions are seen", async () => {
+  const lists = [
+    { metadata: { resourceVersion: "10", continue: "more" }, items: [object("a", "1")] },
+    { metadata: { resourceVersion: "10" }, items: [object("b", "2")] },
+    { metadata: { resourceVersion: "30" }, items: [object("b", "2"), object("c", "25")] },
+  ];
+  const watched: string[] = [];
+  const told: string[] = [];
+  const done = Promise.withResolvers<void>();
+  const client: ApiClient = {
+    call: async () => lists.shift(),
+    lines: async (path, onLine, signal) => {
+      watched.push(new URLSearchParams(path.split("?")[1]).get("resourceVersion") ?? "");
+      if (watched.length === 1) {
+        onLine(JSON.stringify({ type: "MODIFIED", object: object("a", "11") }));
+        onLine(JSON.stringify({ type: "BOOKMARK", object: { metadata: { resourceVersion: "20" } } }));
+        throw new Error("connection lost");
+      }
+      if (watched.length === 2) throw new ApiError(410, "too old");
+      done.resolve();
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    },
+  };
+  const failures: string[] = [];
+  const watch = listWatch({
+    client,
+    path: "/api/v1/pods",
+    changed: (_namespace, name, changed) => told.push(changed === undefined ? `-${name}` : `+${name}`),
+    synced: () => told.push("synced"),
+    failed: (error) => failures.push(error.message),
+  });
+  try {
+    await done.promise;
+    assert.equal(told, ["+a", "+b", "synced", "+a", "+c", "-a"]);
+    assert.equal(watched, ["10", "20", "30"]);
+    assert.equal(failures, ["connection lost"]);
+  } finally {
+    await watch.stop();
+  }
+});
+
+test.run();
