@@ -8,8 +8,8 @@ export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 run: ready ## The main job with no cluster at hand
 	node --import tsx src/cli/main.ts run $(ARGS)
 
-test: ready packages lint ## Lint, unit and component tests
-	node --import tsx test/run.ts test/unit test/component
+test: ready packages lint ## Everything: lint, unit, component, end to end on a real Kubernetes
+	node --import tsx test/all.ts
 
 unit: ready
 	node --import tsx test/run.ts test/unit
