@@ -1,27 +1,21 @@
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { Agent, request } from "node:https";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type AdmissionServer, type ServingCertificate, startAdmissionServer } from "../../src/admission/server.js";
-import { signCertificate } from "../../src/identity/x509.js";
+import { openAuthority } from "../../src/identity/authority.js";
 
-const makeCertificate = async (): Promise<ServingCertificate> => {
-  const { publicKey, privateKey }: { publicKey: KeyObject; privateKey: KeyObject } = generateKeyPairSync("ec", {
-    namedCurve: "P-256",
-  });
-  const now = Date.now();
-  const certificateChainPem = await signCertificate(
-    {
-      dnsNames: ["localhost"],
-      publicKey,
-      notBefore: new Date(now - 60_000),
-      notAfter: new Date(now + 3_600_000),
-      isAuthority: false,
+const kept = new Map<string, Readonly<Record<string, string>>>();
+const authority = await openAuthority(
+  {
+    read: async (name) => kept.get(name),
+    create: async (name, data) => {
+      kept.set(name, data);
+      return "created";
     },
-    { key: privateKey },
-  );
-  return { certificateChainPem, privateKeyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
-};
+  },
+  "cluster.local",
+);
+const makeCertificate = (): Promise<ServingCertificate> => authority.issue({ dnsNames: ["localhost"] }, 3600);
 
 interface Answer {
   readonly status: number;
@@ -79,7 +73,7 @@ const started = async (): Promise<{ readonly server: AdmissionServer; readonly c
     certificate,
     admit: () => ({ allowed: true, patch: [{ op: "add", path: "/metadata/labels", value: {} }] }),
   });
-  return { server, ca: certificate.certificateChainPem };
+  return { server, ca: authority.rootsPem };
 };
 
 const bad: readonly (readonly [name: string, body: string, status: number, contentType?: string])[] = [
@@ -161,7 +155,6 @@ test("500 rounds of bad input leave memory flat", async () => {
 test("a certificate rotates under load and no admission fails", async () => {
   const { server, ca } = await started();
   const next = await makeCertificate();
-  const both = ca + next.certificateChainPem;
   const seen = new Set<string>();
   let rotated = false;
   let after = 0;
@@ -169,7 +162,7 @@ test("a certificate rotates under load and no admission fails", async () => {
   const load = async (): Promise<void> => {
     while (after < 50 && Date.now() < deadline) {
       const counts = rotated;
-      const answer = await post(server.port, reviewOf(pod), { ca: both });
+      const answer = await post(server.port, reviewOf(pod), { ca });
       assert.is(answer.status, 200);
       seen.add(answer.fingerprint);
       if (counts) after += 1;
