@@ -1,23 +1,14 @@
 import { generateKeyPair, sign } from "node:crypto";
 import { promisify } from "node:util";
 import { openAuthority, spiffeId } from "../src/identity/authority.js";
+import { createMemorySecrets } from "../src/identity/memory-secrets.js";
 
 /**
  * Certificates a second, with and without making the key, beside bare P-256 signatures in the same run.
  * Usage: node --import tsx bench/issuance.ts [count]
  */
 const count = Number(process.argv[2] ?? 3000);
-const kept = new Map<string, Readonly<Record<string, string>>>();
-const authority = await openAuthority(
-  {
-    read: async (name) => kept.get(name),
-    create: async (name, data) => {
-      kept.set(name, data);
-      return "created";
-    },
-  },
-  "cluster.local",
-);
+const authority = await openAuthority(createMemorySecrets(), "cluster.local");
 const { publicKey, privateKey } = await promisify(generateKeyPair)("ec", { namedCurve: "P-256" });
 const uri = spiffeId("cluster.local", "shop", "cart");
 const message = Buffer.alloc(500);

@@ -3,18 +3,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type AdmissionServer, type ServingCertificate, startAdmissionServer } from "../../src/admission/server.js";
 import { openAuthority } from "../../src/identity/authority.js";
+import { createMemorySecrets } from "../../src/identity/memory-secrets.js";
 
-const kept = new Map<string, Readonly<Record<string, string>>>();
-const authority = await openAuthority(
-  {
-    read: async (name) => kept.get(name),
-    create: async (name, data) => {
-      kept.set(name, data);
-      return "created";
-    },
-  },
-  "cluster.local",
-);
+const authority = await openAuthority(createMemorySecrets(), "cluster.local");
 const makeCertificate = (): Promise<ServingCertificate> => authority.issue({ dnsNames: ["localhost"] }, 3600);
 
 interface Answer {

@@ -7,6 +7,7 @@ import * as assert from "uvu/assert";
 import { typeUrls } from "../../src/compile/resources.js";
 import { createView } from "../../src/compile/view.js";
 import { openAuthority } from "../../src/identity/authority.js";
+import { createMemorySecrets } from "../../src/identity/memory-secrets.js";
 import { createTokenAuthenticator } from "../../src/identity/token.js";
 import {
   DeltaDiscoveryRequestSchema,
@@ -25,17 +26,7 @@ const start = async () => {
       done();
     },
   });
-  const kept = new Map<string, Readonly<Record<string, string>>>();
-  const authority = await openAuthority(
-    {
-      read: async (name) => kept.get(name),
-      create: async (name, data) => {
-        kept.set(name, data);
-        return "created";
-      },
-    },
-    "cluster.local",
-  );
+  const authority = await openAuthority(createMemorySecrets(), "cluster.local");
   const authenticate = createTokenAuthenticator(async (token) => {
     if (token !== `${secret}-good`) return { authenticated: false, error: `token ${token}` };
     return {

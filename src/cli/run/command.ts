@@ -8,7 +8,7 @@ import type { Command } from "commander";
 import jsonPatch, { type Operation } from "fast-json-patch";
 import { pino } from "pino";
 import { defaultMeshConfig } from "../../api/meshconfig.js";
-import type { SecretStore } from "../../identity/authority.js";
+import { createMemorySecrets } from "../../identity/memory-secrets.js";
 import { parseTemplate } from "../../injection/template.js";
 import { createInjector } from "../../main/admit.js";
 import { type ControlPlane, startControlPlane } from "../../main/control-plane.js";
@@ -27,18 +27,6 @@ interface RunOptions {
 
 const serverName = "heddled.istio-system.svc";
 const projectFolder = join(import.meta.dirname, "..", "..", "..");
-
-const memorySecrets = (): SecretStore => {
-  const secrets = new Map<string, Readonly<Record<string, string>>>();
-  return {
-    read: async (name) => secrets.get(name),
-    create: async (name, data) => {
-      if (secrets.has(name)) return "exists";
-      secrets.set(name, data);
-      return "created";
-    },
-  };
-};
 
 /** Sends the pod to the webhook over HTTPS, as the API server does, and applies the patch. */
 const inject = (plane: ControlPlane, gateway: string, pod: V1Pod): Promise<V1Pod> =>
@@ -151,7 +139,7 @@ const runMesh = async (
   const plane = await startControlPlane({
     mesh: defaultMeshConfig,
     source: store,
-    secrets: memorySecrets(),
+    secrets: createMemorySecrets(),
     authenticate: async (token) => {
       const identity = tokens.get(token);
       if (identity === undefined) throw new Error("the token is not of this run");
