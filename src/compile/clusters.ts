@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../api/meshconfig.js";
 import type { Protocol } from "../model/protocol.js";
-import type { Endpoint, MeshService, ServicePort } from "../model/snapshot.js";
+import type { Endpoint, MeshService, ServicePort } from "../model/service.js";
 import {
   type Cluster,
   Cluster_DiscoveryType,

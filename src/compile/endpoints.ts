@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import type { Endpoint, MeshService, ServicePort } from "../model/snapshot.js";
+import type { Endpoint, MeshService, ServicePort } from "../model/service.js";
 import {
   type ClusterLoadAssignment,
   ClusterLoadAssignmentSchema,

@@ -1,4 +1,5 @@
-import { type Endpoint, endpointsOf, type MeshService, type ServicePort, type Snapshot } from "../model/snapshot.js";
+import type { Endpoint, MeshService, ServicePort } from "../model/service.js";
+import { endpointsOf, type Snapshot } from "../model/snapshot.js";
 import { ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
 import { ClusterLoadAssignmentSchema } from "../proto/envoy/config/endpoint/v3/endpoint_pb.js";
 import { ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../api/meshconfig.js";
-import type { MeshService, ServicePort } from "../model/snapshot.js";
+import type { MeshService, ServicePort } from "../model/service.js";
 import {
   HeaderMatcherSchema,
   RetryPolicy_RetryHostPredicateSchema,

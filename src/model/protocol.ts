@@ -36,3 +36,17 @@ export const protocolOf = (port: {
   const named = name.startsWith("grpc-web") ? "http" : byName.get(name.split("-")[0] ?? "");
   return named ?? (serverFirstPorts.has(port.port) ? "tcp" : "auto");
 };
+
+/** TLS of the application itself: the proxy can route it by SNI and no more. */
+export const isTlsPort = ({
+  appProtocol,
+  name,
+}: {
+  readonly appProtocol?: string | undefined;
+  readonly name?: string | undefined;
+}): boolean => {
+  const declared = appProtocol?.toLowerCase() ?? "";
+  if (byApplicationProtocol.has(declared))
+    return declared === "https" || declared === "tls" || declared.endsWith("/wss");
+  return /^(https|tls)(-|$)/.test(name?.toLowerCase() ?? "");
+};

@@ -1,42 +1,7 @@
 import type { EndpointSlice, Namespace, Node, ObjectEvent, Pod, Service } from "../api/kubernetes.js";
 import { defaultMeshConfig, type MeshConfig } from "../api/meshconfig.js";
-import { type Protocol, protocolOf } from "./protocol.js";
-
-export interface ServicePort {
-  readonly name: string;
-  readonly port: number;
-  readonly protocol: Protocol;
-  /** Number or name of the container's port. */
-  readonly targetPort: number | string;
-}
-
-/** A Kubernetes Service as the mesh sees it. */
-export interface MeshService {
-  readonly namespace: string;
-  readonly name: string;
-  /** `<name>.<namespace>.svc.<clusterDomain>`. */
-  readonly host: string;
-  /** Cluster IPs; none for headless and ExternalName. */
-  readonly addresses: readonly string[];
-  readonly ports: readonly ServicePort[];
-  readonly selector: Readonly<Record<string, string>>;
-  readonly isHeadless: boolean;
-  readonly externalName: string | undefined;
-  readonly clientAffinity: boolean;
-}
-
-export interface Endpoint {
-  readonly address: string;
-  /** Port numbers by service port name. */
-  readonly ports: ReadonlyMap<string, number>;
-  readonly isInMesh: boolean;
-  readonly namespace: string;
-  readonly serviceAccount: string | undefined;
-  readonly podName: string | undefined;
-  readonly region: string;
-  readonly zone: string;
-  readonly nodeName: string | undefined;
-}
+import { isTlsPort, type Protocol, protocolOf } from "./protocol.js";
+import type { Endpoint, MeshService } from "./service.js";
 
 /** An immutable view of the cluster. Maps are keyed `namespace/name`. */
 export interface Snapshot {
@@ -73,13 +38,28 @@ export const keyOf = (namespace: string, name: string): string => `${namespace}/
 
 const isAddress = (value: string): boolean => value !== "" && value !== "None";
 
+/** The annotation's namespaces, comma-separated; `.` is the service's own, `~` none. */
+const exportedTo = (annotation: string | undefined, namespace: string): ReadonlySet<string> =>
+  annotation === undefined
+    ? new Set(["*"])
+    : new Set(
+        annotation
+          .split(",")
+          .map((target) => target.trim())
+          .filter((target) => target !== "" && target !== "~")
+          .map((target) => (target === "." ? namespace : target)),
+      );
+
 export const meshServiceOf = (service: Service, mesh: MeshConfig): MeshService => {
   const { metadata, spec } = service;
   const namespace = metadata?.namespace ?? "default";
   const name = metadata?.name ?? "";
   const addresses = (spec?.clusterIPs ?? (spec?.clusterIP === undefined ? [] : [spec.clusterIP])).filter(isAddress);
   const externalName = spec?.type === "ExternalName" ? spec.externalName : undefined;
+  const isHeadless = externalName === undefined && addresses.length === 0;
   return {
+    key: keyOf(namespace, name),
+    origin: "Service",
     namespace,
     name,
     host: `${name}.${namespace}.svc.${mesh.clusterDomain}`,
@@ -91,11 +71,17 @@ export const meshServiceOf = (service: Service, mesh: MeshConfig): MeshService =
         port: port.port,
         protocol: protocolOf(port),
         targetPort: (port.targetPort as number | string | undefined) ?? port.port,
+        isTls: isTlsPort(port),
       })),
     selector: spec?.selector ?? {},
-    isHeadless: externalName === undefined && addresses.length === 0,
+    resolution: isHeadless ? "original-destination" : "eds",
+    isHeadless,
     externalName,
     clientAffinity: spec?.sessionAffinity === "ClientIP",
+    isExternal: false,
+    subjectAltNames: [],
+    exportTo: exportedTo(metadata?.annotations?.["networking.istio.io/exportTo"], namespace),
+    createdAt: (metadata?.creationTimestamp as string | undefined) ?? "",
   };
 };
 
@@ -227,9 +213,12 @@ export const endpointsOf = (snapshot: Snapshot, serviceKey: string): readonly En
           namespace: slice?.metadata?.namespace ?? "",
           serviceAccount: pod?.spec?.serviceAccountName,
           podName: pod?.metadata?.name,
+          labels: pod?.metadata?.labels ?? {},
           region: node?.metadata?.labels?.["topology.kubernetes.io/region"] ?? "",
           zone: endpoint.zone ?? node?.metadata?.labels?.["topology.kubernetes.io/zone"] ?? "",
+          subzone: node?.metadata?.labels?.["topology.istio.io/subzone"] ?? "",
           nodeName: endpoint.nodeName,
+          weight: 1,
         });
       }
     }
