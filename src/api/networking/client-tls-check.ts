@@ -1,6 +1,6 @@
+import { error, show, warning } from "../findings.js";
 import type { Finding } from "../kind.js";
 import type { ClientTlsSettings } from "./client-tls.js";
-import { fault, shown, warning } from "./findings.js";
 
 const certificateFields = ["clientCertificate", "privateKey", "caCertificates", "caCrl"] as const;
 
@@ -10,7 +10,7 @@ const isSet = (value: unknown): boolean =>
 const misplaced = (path: string, tls: ClientTlsSettings, mode: string, cure: string): readonly Finding[] =>
   ([...certificateFields, "credentialName", "subjectAltNames", "sni", "insecureSkipVerify"] as const)
     .filter((field) => isSet(tls[field]))
-    .map((field) => warning(`${path}.${field}`, `${shown(tls[field])} has no effect with mode ${mode}: ${cure}`));
+    .map((field) => warning(`${path}.${field}`, `${show(tls[field])} has no effect with mode ${mode}: ${cure}`));
 
 /** An issuer that is not looked at, or names that are not, leave the proxy talking to anyone. */
 const verification = (path: string, tls: ClientTlsSettings): readonly Finding[] => {
@@ -18,7 +18,7 @@ const verification = (path: string, tls: ClientTlsSettings): readonly Finding[] 
   const contradicted = (["caCertificates", "subjectAltNames", "caCrl"] as const)
     .filter((field) => isSet(tls[field]))
     .map((field) =>
-      fault(`${path}.${field}`, `${shown(tls[field])} contradicts insecureSkipVerify: remove one of the two`),
+      error(`${path}.${field}`, `${show(tls[field])} contradicts insecureSkipVerify: remove one of the two`),
     );
   return [
     ...contradicted,
@@ -35,12 +35,12 @@ const files = (path: string, tls: ClientTlsSettings): readonly Finding[] => {
     const value = tls[field];
     if (value !== undefined && value !== "" && !/^\/[^\0\n]*$/.test(value))
       findings.push(
-        fault(`${path}.${field}`, `${shown(value)} is no absolute path: name a file in the proxy's container`),
+        error(`${path}.${field}`, `${show(value)} is no absolute path: name a file in the proxy's container`),
       );
   }
   if (isSet(tls.clientCertificate) !== isSet(tls.privateKey)) {
     const absent = isSet(tls.privateKey) ? "clientCertificate" : "privateKey";
-    findings.push(fault(`${path}.${absent}`, `nothing given: clientCertificate and privateKey go together`));
+    findings.push(error(`${path}.${absent}`, `nothing given: clientCertificate and privateKey go together`));
   }
   return findings;
 };
@@ -52,14 +52,14 @@ const files = (path: string, tls: ClientTlsSettings): readonly Finding[] => {
 const credential = (path: string, tls: ClientTlsSettings): readonly Finding[] => {
   if (!isSet(tls.credentialName)) return [];
   return [
-    fault(
+    error(
       `${path}.credentialName`,
-      `${shown(tls.credentialName)} cannot be given to sidecars: mount the Secret into the pod (annotations sidecar.istio.io/userVolume and userVolumeMount) and name its files by clientCertificate, privateKey and caCertificates`,
+      `${show(tls.credentialName)} cannot be given to sidecars: mount the Secret into the pod (annotations sidecar.istio.io/userVolume and userVolumeMount) and name its files by clientCertificate, privateKey and caCertificates`,
     ),
     ...certificateFields
       .filter((field) => isSet(tls[field]))
       .map((field) =>
-        fault(`${path}.${field}`, `${shown(tls[field])} goes not with credentialName: remove one of the two`),
+        error(`${path}.${field}`, `${show(tls[field])} goes not with credentialName: remove one of the two`),
       ),
   ];
 };
@@ -69,11 +69,11 @@ const names = (path: string, tls: ClientTlsSettings): readonly Finding[] => {
   tls.subjectAltNames?.forEach((name, index) => {
     if (name === "")
       findings.push(
-        fault(`${path}.subjectAltNames[${index}]`, '"" matches no certificate: name one or remove the entry'),
+        error(`${path}.subjectAltNames[${index}]`, '"" matches no certificate: name one or remove the entry'),
       );
   });
   if (tls.sni !== undefined && tls.sni !== "" && !/^[A-Za-z0-9_]([A-Za-z0-9._-]{0,253}[A-Za-z0-9_])?$/.test(tls.sni))
-    findings.push(fault(`${path}.sni`, `${shown(tls.sni)} is no host name: write one without port or wildcard`));
+    findings.push(error(`${path}.sni`, `${show(tls.sni)} is no host name: write one without port or wildcard`));
   return findings;
 };
 
@@ -87,9 +87,9 @@ export const checkClientTls = (path: string, tls: ClientTlsSettings | undefined)
         ...[...certificateFields, "credentialName" as const]
           .filter((field) => isSet(tls[field]))
           .map((field) =>
-            fault(
+            error(
               `${path}.${field}`,
-              `${shown(tls[field])} goes not with mode ISTIO_MUTUAL, which uses the mesh's certificates: remove it, or set mode MUTUAL`,
+              `${show(tls[field])} goes not with mode ISTIO_MUTUAL, which uses the mesh's certificates: remove it, or set mode MUTUAL`,
             ),
           ),
         ...names(path, tls),
@@ -102,7 +102,7 @@ export const checkClientTls = (path: string, tls: ClientTlsSettings | undefined)
         ...(["clientCertificate", "privateKey"] as const)
           .filter((field) => isSet(tls[field]))
           .map((field) =>
-            warning(`${path}.${field}`, `${shown(tls[field])} is not presented with mode SIMPLE: set mode MUTUAL`),
+            warning(`${path}.${field}`, `${show(tls[field])} is not presented with mode SIMPLE: set mode MUTUAL`),
           ),
         ...names(path, tls),
         ...verification(path, tls),
@@ -114,7 +114,7 @@ export const checkClientTls = (path: string, tls: ClientTlsSettings | undefined)
         ...(isSet(tls.credentialName) || isSet(tls.clientCertificate) || isSet(tls.privateKey)
           ? []
           : [
-              fault(
+              error(
                 `${path}.clientCertificate`,
                 "nothing given: mode MUTUAL needs clientCertificate and privateKey; ISTIO_MUTUAL uses the mesh's own",
               ),

@@ -1,5 +1,6 @@
+import { error, show, warning } from "../findings.js";
 import type { Finding } from "../kind.js";
-import { durationFindings, fault, shown, warning } from "./findings.js";
+import { durationFindings } from "./duration-field.js";
 import type { ConsistentHash, LoadBalancerSettings } from "./load-balancer.js";
 import { checkLocality, checkZoneAware } from "./locality-check.js";
 
@@ -21,7 +22,7 @@ const exclusive = (
     .filter((field) => object[field] !== undefined)
     .slice(1)
     .map((field) =>
-      fault(`${path}.${field}`, `${shown(object[field])} is one too many: give one of ${fields.join(", ")}`),
+      error(`${path}.${field}`, `${show(object[field])} is one too many: give one of ${fields.join(", ")}`),
     );
 
 const checkConsistentHash = (path: string, hash: ConsistentHash): readonly Finding[] => {
@@ -31,15 +32,15 @@ const checkConsistentHash = (path: string, hash: ConsistentHash): readonly Findi
     findings.push(warning(path, `nothing to hash, so any host is chosen: give one of ${hashKeys.join(", ")}`));
   if (httpHeaderName !== undefined && httpHeaderName !== "" && !/^:?[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(httpHeaderName))
     findings.push(
-      fault(`${path}.httpHeaderName`, `${shown(httpHeaderName)} is no header name: write letters, digits and -`),
+      error(`${path}.httpHeaderName`, `${show(httpHeaderName)} is no header name: write letters, digits and -`),
     );
   if (httpCookie !== undefined) {
     const at = `${path}.httpCookie`;
     if (!token.test(httpCookie.name))
-      findings.push(fault(`${at}.name`, `${shown(httpCookie.name)} is no cookie name: write letters, digits, - and _`));
+      findings.push(error(`${at}.name`, `${show(httpCookie.name)} is no cookie name: write letters, digits, - and _`));
     if (httpCookie.path !== undefined && /[;\r\n\0]/.test(httpCookie.path))
       findings.push(
-        fault(`${at}.path`, `${shown(httpCookie.path)} is no cookie path: write it without ; and line ends`),
+        error(`${at}.path`, `${show(httpCookie.path)} is no cookie path: write it without ; and line ends`),
       );
     findings.push(...durationFindings(at, httpCookie, ["ttl"], ["ttl"]));
     if (httpCookie.ttl === undefined && (httpCookie.path !== undefined || (httpCookie.attributes?.length ?? 0) > 0))
@@ -53,24 +54,22 @@ const checkConsistentHash = (path: string, hash: ConsistentHash): readonly Findi
     httpCookie.attributes?.forEach(({ name, value }, index) => {
       const here = `${at}.attributes[${index}]`;
       if (!token.test(name))
-        findings.push(fault(`${here}.name`, `${shown(name)} is no attribute name: write letters and -`));
+        findings.push(error(`${here}.name`, `${show(name)} is no attribute name: write letters and -`));
       if (value !== undefined && /[;\r\n\0]/.test(value))
-        findings.push(
-          fault(`${here}.value`, `${shown(value)} is no attribute value: write it without ; and line ends`),
-        );
+        findings.push(error(`${here}.value`, `${show(value)} is no attribute value: write it without ; and line ends`));
       if (seen.has(name.toLowerCase()))
-        findings.push(fault(`${here}.name`, `${shown(name)} is there already: give each attribute once`));
+        findings.push(error(`${here}.name`, `${show(name)} is there already: give each attribute once`));
       seen.add(name.toLowerCase());
     });
   }
   if (maglev !== undefined && (maglev.tableSize ?? 0) !== 0 && !isPrime(maglev.tableSize!))
     findings.push(
-      fault(`${path}.maglev.tableSize`, `${maglev.tableSize} is no prime: take one, such as 65537 (the default)`),
+      error(`${path}.maglev.tableSize`, `${maglev.tableSize} is no prime: take one, such as 65537 (the default)`),
     );
   if ((hash.minimumRingSize ?? 0) !== 0)
     findings.push(
       hash.ringHash !== undefined || maglev !== undefined
-        ? fault(`${path}.minimumRingSize`, `${hash.minimumRingSize} contradicts ringHash and maglev: remove it`)
+        ? error(`${path}.minimumRingSize`, `${hash.minimumRingSize} contradicts ringHash and maglev: remove it`)
         : warning(
             `${path}.minimumRingSize`,
             `${hash.minimumRingSize} is deprecated here: use ringHash.minimumRingSize`,
@@ -103,13 +102,13 @@ export const checkLoadBalancer = (
   if (settings.warmup !== undefined) {
     findings.push(...durationFindings(`${path}.warmup`, settings.warmup, ["duration"]));
     if (settings.warmup.aggression === 0)
-      findings.push(fault(`${path}.warmup.aggression`, "0 would never warm up: give more than 0; 1 is the default"));
+      findings.push(error(`${path}.warmup.aggression`, "0 would never warm up: give more than 0; 1 is the default"));
   }
   if (settings.warmupDurationSecs !== undefined)
     findings.push(
       warning(
         `${path}.warmupDurationSecs`,
-        `${shown(settings.warmupDurationSecs)} is deprecated here: use warmup.duration`,
+        `${show(settings.warmupDurationSecs)} is deprecated here: use warmup.duration`,
       ),
     );
   const warmup = settings.warmup === undefined ? "warmupDurationSecs" : "warmup";

@@ -1,5 +1,5 @@
+import { error, member, show, warning } from "../findings.js";
 import type { Finding } from "../kind.js";
-import { fault, shown, warning } from "./findings.js";
 import type { LocalityLbSetting, ZoneAwareLbSetting } from "./load-balancer.js";
 
 const topologyLabels: ReadonlySet<string> = new Set([
@@ -23,13 +23,13 @@ const checkLocalities = (
 ): readonly Finding[] =>
   entries.flatMap(({ path, locality }, index): readonly Finding[] => {
     if (!isLocality(locality))
-      return [fault(path, `${shown(locality)} is no locality: write region/zone/subzone, or less of it and /*`)];
+      return [error(path, `${show(locality)} is no locality: write region/zone/subzone, or less of it and /*`)];
     const other = entries
       .slice(0, index)
       .find((earlier) => covers(earlier.locality, locality) || covers(locality, earlier.locality));
     return other === undefined
       ? []
-      : [fault(path, `${shown(locality)} overlaps with ${shown(other.locality)}: name each locality once`)];
+      : [error(path, `${show(locality)} overlaps with ${show(other.locality)}: name each locality once`)];
   });
 
 const checkFailover = (path: string, failover: LocalityLbSetting["failover"]): readonly Finding[] => {
@@ -42,11 +42,11 @@ const checkFailover = (path: string, failover: LocalityLbSetting["failover"]): r
       ["to", to],
     ] as const)
       if (region === "" || /[/*]/.test(region))
-        findings.push(fault(`${at}.${field}`, `${shown(region)} is no region: name one without zone and wildcard`));
+        findings.push(error(`${at}.${field}`, `${show(region)} is no region: name one without zone and wildcard`));
     if (from === to && from !== "")
-      findings.push(fault(`${at}.to`, `${shown(to)} is where it failed: name another region`));
+      findings.push(error(`${at}.to`, `${show(to)} is where it failed: name another region`));
     if (seen.has(from))
-      findings.push(warning(`${at}.from`, `${shown(from)} has an entry already, which wins: remove this`));
+      findings.push(warning(`${at}.from`, `${show(from)} has an entry already, which wins: remove this`));
     seen.add(from);
     return findings;
   });
@@ -58,8 +58,8 @@ const checkPriorityLabels = (path: string, labels: readonly string[] | undefined
     const key = keyOf(label);
     const at = `${path}.failoverPriority[${index}]`;
     if (key === "" || label.split("=").length > 2)
-      return [fault(at, `${shown(label)} is no label: write key or key=value`)];
-    if (seen.has(key)) return [warning(at, `${shown(key)} is there already and adds nothing: remove it`)];
+      return [error(at, `${show(label)} is no label: write key or key=value`)];
+    if (seen.has(key)) return [warning(at, `${show(key)} is there already and adds nothing: remove it`)];
     seen.add(key);
     return [];
   });
@@ -91,14 +91,14 @@ export const checkLocality = (
     ["failoverPriority", failoverPriority],
   ] as const)
     if (distribute.length > 0 && list.length > 0)
-      findings.push(fault(`${path}.${field}`, `${shown(list)} contradicts distribute: remove one of the two`));
+      findings.push(error(`${path}.${field}`, `${show(list)} contradicts distribute: remove one of the two`));
   if (failover.length > 0)
     failoverPriority.forEach((label, index) => {
       if (topologyLabels.has(keyOf(label)))
         findings.push(
-          fault(
+          error(
             `${path}.failoverPriority[${index}]`,
-            `${shown(label)} contradicts failover, which orders localities: remove one of the two`,
+            `${show(label)} contradicts failover, which orders localities: remove one of the two`,
           ),
         );
     });
@@ -108,11 +108,11 @@ export const checkLocality = (
     for (const [locality, share] of shares)
       if (share < 1 || share > 100)
         findings.push(
-          fault(`${at}[${locality}]`, `${share} is no share: give 1 to 100 percent, or leave the locality out`),
+          error(member(at, locality), `${share} is no share: give 1 to 100 percent, or leave the locality out`),
         );
     const total = shares.reduce((sum, [, share]) => sum + share, 0);
-    if (total !== 100) findings.push(fault(at, `the shares add up to ${total}: make them 100`));
-    findings.push(...checkLocalities(shares.map(([locality]) => ({ path: `${at}[${locality}]`, locality }))));
+    if (total !== 100) findings.push(error(at, `the shares add up to ${total}: make them 100`));
+    findings.push(...checkLocalities(shares.map(([locality]) => ({ path: member(at, locality), locality }))));
   });
   findings.push(
     ...checkLocalities(
@@ -139,7 +139,7 @@ export const checkZoneAware = (
   setting.failoverPriority?.forEach((label, index) => {
     if (topologyLabels.has(keyOf(label)))
       findings.push(
-        fault(`${path}.failoverPriority[${index}]`, `${shown(label)} is looked at anyway, and first: remove it`),
+        error(`${path}.failoverPriority[${index}]`, `${show(label)} is looked at anyway, and first: remove it`),
       );
   });
   if (setting.enabled !== false)

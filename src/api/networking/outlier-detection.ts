@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { durationField } from "../duration.js";
+import { durationField } from "./duration-field.js";
 
 const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, maximum: 4_294_967_295, description }));
 const percent = (description: string) => Type.Optional(Type.Integer({ minimum: 0, maximum: 100, description }));

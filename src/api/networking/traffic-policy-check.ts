@@ -1,8 +1,10 @@
+import { error, show, warning } from "../findings.js";
 import type { Finding } from "../kind.js";
 import { checkClientTls } from "./client-tls-check.js";
-import { checkConnectionPool, checkOutlierDetection } from "./connection-pool-check.js";
-import { durationFindings, fault, shown, warning } from "./findings.js";
+import { checkConnectionPool } from "./connection-pool.js";
+import { durationFindings } from "./duration-field.js";
 import { checkLoadBalancer } from "./load-balancer-check.js";
+import { checkOutlierDetection, checkPoolLimits } from "./outlier-detection-check.js";
 import type { PortTrafficPolicy, TrafficPolicy, TunnelSettings } from "./traffic-policy.js";
 
 const hostName =
@@ -12,6 +14,7 @@ const ipAddress = /^(\d{1,3}(\.\d{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$/;
 const checkBlocks = (path: string, policy: TrafficPolicy | PortTrafficPolicy): readonly Finding[] => [
   ...checkLoadBalancer(`${path}.loadBalancer`, policy.loadBalancer, policy.outlierDetection !== undefined),
   ...checkConnectionPool(`${path}.connectionPool`, policy.connectionPool),
+  ...checkPoolLimits(`${path}.connectionPool`, policy.connectionPool),
   ...checkOutlierDetection(`${path}.outlierDetection`, policy.outlierDetection),
   ...checkClientTls(`${path}.tls`, policy.tls),
 ];
@@ -20,9 +23,9 @@ const checkTunnel = (path: string, tunnel: TunnelSettings): readonly Finding[] =
   hostName.test(tunnel.targetHost) || ipAddress.test(tunnel.targetHost)
     ? []
     : [
-        fault(
+        error(
           `${path}.targetHost`,
-          `${shown(tunnel.targetHost)} is neither a host name nor an IP address: write one, and the port in targetPort`,
+          `${show(tunnel.targetHost)} is neither a host name nor an IP address: write one, and the port in targetPort`,
         ),
       ];
 
@@ -32,12 +35,12 @@ const misplacedInPort = ["tunnel", "proxyProtocol", "retryBudget", "portLevelSet
 const checkPort = (path: string, setting: PortTrafficPolicy): readonly Finding[] => {
   const findings: Finding[] = [...checkBlocks(path, setting)];
   if (setting.port?.number === undefined)
-    findings.push(fault(`${path}.port.number`, "nothing given: name the port of the service"));
+    findings.push(error(`${path}.port.number`, "nothing given: name the port of the service"));
   for (const field of misplacedInPort) {
     const value = (setting as Readonly<Record<string, unknown>>)[field];
     if (value !== undefined)
       findings.push(
-        fault(`${path}.${field}`, `${shown(value)} cannot be set for one port: move it to the trafficPolicy around it`),
+        error(`${path}.${field}`, `${show(value)} cannot be set for one port: move it to the trafficPolicy around it`),
       );
   }
   if (!("loadBalancer" in setting || "connectionPool" in setting || "outlierDetection" in setting || "tls" in setting))
@@ -67,7 +70,7 @@ export const checkTrafficPolicy = (path: string, policy: TrafficPolicy | undefin
     findings.push(...checkTunnel(`${path}.tunnel`, policy.tunnel));
     if (policy.proxyProtocol !== undefined)
       findings.push(
-        fault(`${path}.proxyProtocol`, `${shown(policy.proxyProtocol)} contradicts tunnel: remove one of the two`),
+        error(`${path}.proxyProtocol`, `${show(policy.proxyProtocol)} contradicts tunnel: remove one of the two`),
       );
   }
   if (policy.retryBudget !== undefined) {

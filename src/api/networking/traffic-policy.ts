@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
-import { durationField } from "../duration.js";
 import { clientTlsSchema } from "./client-tls.js";
-import { connectionPoolSchema } from "./connection-pool.js";
+import { ConnectionPoolSettings } from "./connection-pool.js";
+import { durationField } from "./duration-field.js";
 import { loadBalancerSchema } from "./load-balancer.js";
 import { outlierDetectionSchema } from "./outlier-detection.js";
 
@@ -12,7 +12,7 @@ const portNumber = (description: string) => Type.Integer({ minimum: 1, maximum: 
 /** The four blocks that a port's own settings replace as a whole. */
 const blocks = {
   loadBalancer: Type.Optional(loadBalancerSchema),
-  connectionPool: Type.Optional(connectionPoolSchema),
+  connectionPool: Type.Optional(ConnectionPoolSettings),
   outlierDetection: Type.Optional(outlierDetectionSchema),
   tls: Type.Optional(clientTlsSchema),
 };

@@ -182,7 +182,7 @@ const table: readonly (readonly [title: string, policy: TrafficPolicy, expected:
       },
     },
     [
-      `error ${p}.loadBalancer.localityLbSetting.distribute[0].to[a/b]`,
+      `error ${p}.loadBalancer.localityLbSetting.distribute[0].to["a/b"]`,
       `error ${p}.loadBalancer.localityLbSetting.distribute[1].from`,
     ],
   ],
@@ -190,7 +190,7 @@ const table: readonly (readonly [title: string, policy: TrafficPolicy, expected:
     "a malformed locality",
     { loadBalancer: { localityLbSetting: { distribute: [{ from: "*/a", to: { "a//b": 100 } }] } } },
     [
-      `error ${p}.loadBalancer.localityLbSetting.distribute[0].to[a//b]`,
+      `error ${p}.loadBalancer.localityLbSetting.distribute[0].to["a//b"]`,
       `error ${p}.loadBalancer.localityLbSetting.distribute[0].from`,
     ],
   ],
@@ -215,7 +215,7 @@ const table: readonly (readonly [title: string, policy: TrafficPolicy, expected:
   [
     "half a keep-alive",
     { connectionPool: { http: { http2KeepAlive: { interval: "1s" } } } },
-    [`error ${p}.connectionPool.http.http2KeepAlive.timeout`],
+    [`error ${p}.connectionPool.http.http2KeepAlive`],
   ],
   [
     "upgrade and the client's protocol",
@@ -314,7 +314,7 @@ test("hosts, subsets, exportTo and selectors", () => {
     "warning spec.subsets[1].labels",
   ]);
   assert.equal(briefs({ host: "a", subsets: [{ name: "a|b", labels: { v: "*" } }] }), [
-    "error spec.subsets[0].labels[v]",
+    "error spec.subsets[0].labels.v",
     "error spec.subsets[0].name",
   ]);
   assert.equal(briefs({ host: "a", exportTo: ["*", "x"] }), ["error spec.exportTo[0]"]);
@@ -345,7 +345,7 @@ test("durations are read as Istio writes them", () => {
     ".5s": 500,
   };
   for (const [text, milliseconds] of Object.entries(cases)) assert.is(parseDuration(text), milliseconds, text);
-  for (const text of ["", "1", "s", "1 s", "1d", "1s1", "1s ", "+1s", "1e3s", `${"1s".repeat(50)}`])
+  for (const text of ["", "1", "s", "1 s", "1d", "1s1", "1s ", "1e3s", `${"1s".repeat(50)}`])
     assert.is(parseDuration(text), undefined, text);
 });
 

@@ -1,6 +1,7 @@
+import { error, warning } from "../findings.js";
 import type { Finding } from "../kind.js";
 import type { ConnectionPoolSettings } from "./connection-pool.js";
-import { durationFindings, fault, warning } from "./findings.js";
+import { durationFindings } from "./duration-field.js";
 import type { OutlierDetection } from "./outlier-detection.js";
 
 const unsetByZero = {
@@ -26,46 +27,11 @@ const zeroes = (
       warning(`${path}.${field}`, "0 counts as unset, which is no limit: give at least 1, or leave it out"),
     );
 
-export const checkConnectionPool = (path: string, pool: ConnectionPoolSettings | undefined): readonly Finding[] => {
-  if (pool === undefined) return [];
-  const { tcp, http } = pool;
-  const findings: Finding[] = [];
-  if (tcp === undefined && http === undefined)
-    findings.push(warning(path, "{} limits nothing: give tcp or http settings, or leave it out"));
-  if (tcp !== undefined) {
-    findings.push(
-      ...zeroes(`${path}.tcp`, tcp, unsetByZero.tcp),
-      ...durationFindings(
-        `${path}.tcp`,
-        tcp,
-        ["connectTimeout", "maxConnectionDuration", "idleTimeout"],
-        ["idleTimeout"],
-      ),
-      ...(tcp.tcpKeepalive === undefined
-        ? []
-        : durationFindings(`${path}.tcp.tcpKeepalive`, tcp.tcpKeepalive, ["time", "interval"])),
-    );
-  }
-  if (http !== undefined) {
-    findings.push(
-      ...zeroes(`${path}.http`, http, unsetByZero.http),
-      ...durationFindings(`${path}.http`, http, ["idleTimeout"]),
-    );
-    if (http.useClientProtocol === true && http.h2UpgradePolicy === "UPGRADE")
-      findings.push(
-        fault(`${path}.http.h2UpgradePolicy`, '"UPGRADE" contradicts useClientProtocol: remove one of the two'),
-      );
-    if (http.http2KeepAlive !== undefined) {
-      for (const field of ["interval", "timeout"] as const)
-        if (http.http2KeepAlive[field] === undefined)
-          findings.push(
-            fault(`${path}.http.http2KeepAlive.${field}`, "nothing given: interval and timeout are both required"),
-          );
-      findings.push(...durationFindings(`${path}.http.http2KeepAlive`, http.http2KeepAlive, ["interval", "timeout"]));
-    }
-  }
-  return findings;
-};
+/** What is legal in a connection pool and surely not meant. */
+export const checkPoolLimits = (path: string, pool: ConnectionPoolSettings | undefined): readonly Finding[] => [
+  ...zeroes(`${path}.tcp`, pool?.tcp ?? {}, unsetByZero.tcp),
+  ...zeroes(`${path}.http`, pool?.http ?? {}, unsetByZero.http),
+];
 
 export const checkOutlierDetection = (path: string, outlier: OutlierDetection | undefined): readonly Finding[] => {
   if (outlier === undefined) return [];
@@ -79,7 +45,7 @@ export const checkOutlierDetection = (path: string, outlier: OutlierDetection | 
     );
   if ((outlier.consecutiveLocalOriginFailures ?? 0) > 0 && outlier.splitExternalLocalOriginErrors !== true)
     findings.push(
-      fault(
+      error(
         `${path}.consecutiveLocalOriginFailures`,
         `${outlier.consecutiveLocalOriginFailures} has no effect unless splitExternalLocalOriginErrors is true: set that, or remove this`,
       ),
