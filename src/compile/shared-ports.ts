@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../api/meshconfig.js";
-import type { EgressListener } from "../model/sidecar-scope.js";
 import {
   type FilterChain,
   FilterChainMatchSchema,
@@ -19,7 +18,8 @@ export interface SharedPortOptions {
   readonly families: IpFamilies;
   readonly mesh: MeshConfig;
   readonly policy: OutboundTrafficPolicy;
-  readonly egress: EgressListener | undefined;
+  /** Where the proxy listens itself, if the application speaks to it without redirection. */
+  readonly bind: string | undefined;
 }
 
 /** Envoy refuses a listener in which two chains match the same: the first one stays. */
@@ -55,6 +55,6 @@ export const sharedListener = (options: SharedPortOptions): Listener | undefined
     hasHttp: parts.some(({ host }) => host !== undefined),
     chains: withoutTwins(parts.flatMap(({ chains }) => chains)),
     otherwise: oldest?.chain,
-    bind: options.egress?.bind,
+    bind: options.bind,
   });
 };

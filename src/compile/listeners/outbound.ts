@@ -42,7 +42,8 @@ export const virtualOutbound = (families: IpFamilies, policy: OutboundTrafficPol
     ],
   });
 
-export const portListenerName = (port: number, families: IpFamilies): string => `${wildcardOf(families)}_${port}`;
+export const portListenerName = (port: number, families: IpFamilies, bind?: string): string =>
+  `${bind ?? wildcardOf(families)}_${port}`;
 
 export interface PortListenerOptions {
   readonly port: number;
@@ -71,9 +72,8 @@ export const portListener = (options: PortListenerOptions): Listener => {
   return create(ListenerSchema, {
     ...outbound,
     ...detection(mesh),
-    ...(bind === undefined
-      ? { name: portListenerName(port, families), ...anyAddress(port, families) }
-      : { name: `${bind}_${port}`, bindToPort: true, address: boundAddress(bind, port) }),
+    name: portListenerName(port, families, bind),
+    ...(bind === undefined ? anyAddress(port, families) : { bindToPort: true, address: boundAddress(bind, port) }),
     listenerFilters: [tlsInspector(), ...(options.hasHttp ? [httpInspector()] : [])],
     filterChains: [...(options.hasHttp ? [http] : []), ...options.chains],
     defaultFilterChain: options.otherwise ?? chain("PassthroughFilterChain", {}, [unknownTcp(options.policy)]),

@@ -9,7 +9,7 @@ import { defaultRoute, httpRoutes, type RouteContext } from "./http.js";
 
 type Destination = Parameters<RouteContext["clusterOf"]>[0];
 
-const sidecarGateways: ReadonlySet<string> = new Set(["mesh"]);
+export const sidecarGateways: ReadonlySet<string> = new Set(["mesh"]);
 
 /** The port that a destination means if it names none: the service's only one, else the port that was called. */
 const portOf = (destination: Destination, service: MeshService | undefined, called: number): number =>
