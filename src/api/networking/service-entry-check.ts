@@ -130,7 +130,7 @@ const checkDynamicDns = ({ hosts, addresses, endpoints, ports = [] }: ServiceEnt
 /** Plain TCP names no host: what cannot be told apart by address or port goes to whoever comes first. */
 const checkTcp = ({ hosts, addresses = [], ports = [] }: ServiceEntrySpec, resolution: string): readonly Finding[] => {
   const opaque = ports.flatMap(({ protocol }, index) =>
-    isHttpProtocol(protocol) || isTlsProtocol(protocol) ? [] : [index],
+    isHttpProtocol(protocol) || isTlsProtocol(protocol) || protocolFault(protocol) !== undefined ? [] : [index],
   );
   const [first] = opaque;
   if (first === undefined) return [];
