@@ -3,7 +3,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { V1Pod } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import type { ObjectEvent, Pod } from "../../api/kubernetes.js";
+import type { ObjectEvent, Pod, Service } from "../../api/kubernetes.js";
 import type { MeshConfig } from "../../api/meshconfig.js";
 import { createMemorySecrets } from "../../identity/memory-secrets.js";
 import { parseTemplate } from "../../injection/template.js";
@@ -36,6 +36,8 @@ export interface LocalMesh {
   readonly plane: ControlPlane;
   /** By `namespace/name`. */
   readonly pods: ReadonlyMap<string, RunningPod>;
+  /** As they were applied, with the addresses that they were given. */
+  readonly services: () => readonly Service[];
   /** Resolves when new pods are ready. Throws an Error that names the pod that is not, with its last words. */
   readonly apply: (events: readonly ObjectEvent[]) => Promise<void>;
   /** A pod ends as it does in Kubernetes: it leaves its Services at once, and has time to finish. */
@@ -223,6 +225,7 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
   return {
     plane,
     pods,
+    services: cluster.services,
     apply: async (events) => {
       const isPod = (event: ObjectEvent): boolean => event.kind === "Pod" && event.object !== undefined;
       cluster.put(events.filter((event) => !isPod(event)));

@@ -133,6 +133,8 @@ export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): P
       ]),
     ];
     await runWith(inside.join("\n"), "ip", "-n", name, "-batch", "-");
+    // As container runtimes do for pods.
+    await run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=0");
     await mkdir(`/etc/netns/${name}`, { recursive: true });
     let hostsText = "";
     const setHosts: PodNetwork["setHosts"] = async (hosts) => {

@@ -183,12 +183,16 @@ const overUdp = (input: DriverRequest): Promise<Answer> =>
     const timer = setTimeout(() => finish({ ...none, error: "timeout" }), input.timeoutMilliseconds);
     const finish = (answer: Answer): void => {
       clearTimeout(timer);
+      clearInterval(again);
       socket.close();
       resolve(answer);
     };
     socket.on("error", (error) => finish(failed(error)));
     socket.on("message", (message) => finish({ ...none, body: message.toString("utf8") }));
-    socket.send(input.body, Number(url.port), host);
+    // As resolvers do: a datagram may be lost, and is while the server starts.
+    const send = (): void => socket.send(input.body, Number(url.port), host);
+    const again = setInterval(send, 250);
+    send();
   });
 
 /** One way of sending for all requests of a line, and how to let go of its connections. */

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { pino } from "pino";
-import type { ObjectEvent } from "../../../src/api/kubernetes.js";
+import type { ObjectEvent, Service } from "../../../src/api/kubernetes.js";
 import { defaultMeshConfig, type MeshConfig } from "../../../src/api/meshconfig.js";
 import { localMachine, projectFolder, templateFile } from "../../../src/cli/run/machine.js";
 import { startLocalMesh } from "../../../src/cli/run/mesh.js";
@@ -28,6 +28,27 @@ export interface MeshOptions {
   readonly hosts?: Readonly<Record<string, string>>;
 }
 
+/** What the sample application tells of a request that reached it. */
+export interface Report {
+  readonly pod: string;
+  readonly version: string;
+  readonly method: string;
+  readonly path: string;
+  readonly protocol: string;
+  readonly peer: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** Throws if it is not the sample application that has answered. */
+export const reportOf = (response: DriverResponse | undefined): Report => {
+  if (response?.status !== 200) throw new Error(`no report: ${response?.status} ${response?.error ?? response?.body}`);
+  return JSON.parse(response.body) as Report;
+};
+
+/** An address as a URL has it. */
+export const bracketed = (address: string): string => (address.includes(":") ? `[${address}]` : address);
+
 /** `body` of tcp and udp URLs is what is sent; without one, what the server says first is the answer. */
 export type CallOptions = Partial<Omit<DriverRequest, "url">>;
 
@@ -37,6 +58,8 @@ export interface Mesh {
   readonly pods: ReadonlyMap<string, RunningPod>;
   readonly plane: ControlPlane;
   readonly pod: (name: string) => RunningPod;
+  /** As it was applied, with the addresses that it was given. */
+  readonly service: (namespace: string, name: string) => Service;
   /** Resolves when new pods are ready and every proxy holds what this changed. Throws if a proxy refuses it. */
   readonly apply: (yaml: string) => Promise<void>;
   /** A pod leaves gracefully, after its proxy's drain. */
@@ -166,6 +189,13 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       pods: local.pods,
       plane: local.plane,
       pod,
+      service: (namespace, name) => {
+        const found = local
+          .services()
+          .find(({ metadata }) => metadata?.namespace === namespace && metadata?.name === name);
+        if (found === undefined) throw new Error(`there is no Service ${namespace}/${name}`);
+        return found;
+      },
       apply,
       remove: async (kind, namespace, name) => {
         const running = kind === "Pod" ? local.pods.get(`${namespace}/${name}`) : undefined;
