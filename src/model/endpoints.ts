@@ -164,5 +164,5 @@ export const endpointsOf = (snapshot: Snapshot, service: MeshService): readonly 
     service.origin === "Service"
       ? [...sliceEndpoints(snapshot, service.key), ...selectedWorkloads(snapshot, service)]
       : entryEndpoints(snapshot, service);
-  return found.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+  return [...found].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
 };
