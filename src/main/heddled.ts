@@ -35,6 +35,7 @@ const createObserver = (registry: Registry): XdsObserver => {
 
 const settings = await readSettings(process.env);
 const logger = pino({ level: settings.logLevel, redact: ["token", "authorization", "privateKeyPem"] });
+for (const warning of settings.warnings) logger.warn(warning);
 const registry = new Registry();
 collectDefaultMetrics({ register: registry });
 const kubeConfig = new KubeConfig();
