@@ -13,7 +13,7 @@ import {
   unixPathFault,
   wildcardDomainFault,
 } from "../names.js";
-import { checkConnectionPool } from "./connection-pool-check.js";
+import { checkConnectionPool } from "./connection-pool.js";
 import { checkSidecarTls } from "./server-tls.js";
 import type {
   Sidecar,

@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 import type { ConfigObject } from "../kind.js";
-import { connectionPoolSchema } from "./connection-pool.js";
+import { ConnectionPoolSettings } from "./connection-pool.js";
 import { ServerTlsSettings } from "./server-tls.js";
 import { WorkloadSelector } from "./workload-selector.js";
 
@@ -42,7 +42,7 @@ export const SidecarIngressListener = Type.Object(
       }),
     ),
     tls: Type.Optional(ServerTlsSettings),
-    connectionPool: Type.Optional(connectionPoolSchema),
+    connectionPool: Type.Optional(ConnectionPoolSettings),
   },
   closed,
 );
@@ -110,7 +110,7 @@ export const SidecarSchema = Type.Object(
         description: "Outbound listeners and the hosts each can reach; everything that is visible if unset.",
       }),
     ),
-    inboundConnectionPool: Type.Optional(connectionPoolSchema),
+    inboundConnectionPool: Type.Optional(ConnectionPoolSettings),
     outboundTrafficPolicy: Type.Optional(OutboundTrafficPolicy),
   },
   closed,
