@@ -73,7 +73,11 @@ export const clientOf = (snapshot: Snapshot, pod: Pod, chosen: ReadonlySet<strin
     namespace,
     labels: only(labels, chosen),
     sidecar: sidecarOf(snapshot, namespace, labels),
-    filters: selectEnvoyFilters([...snapshot.envoyFilters.values()], { namespace, labels }, snapshot.mesh.rootNamespace),
+    filters: selectEnvoyFilters(
+      [...snapshot.envoyFilters.values()],
+      { namespace, labels },
+      snapshot.mesh.rootNamespace,
+    ),
   });
 };
 

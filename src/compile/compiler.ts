@@ -4,7 +4,7 @@ import { applyEvents } from "../model/apply.js";
 import { emptySnapshot, keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "../model/snapshot.js";
 import { type Client, chosenLabels, clientOf, nobody, placeOf } from "./client.js";
 import { createInbound, type Inbound } from "./inbound.js";
-import { type IpFamilies } from "./listeners/addresses.js";
+import type { IpFamilies } from "./listeners/addresses.js";
 import { type ResourceView, type Touched, typeUrls } from "./resources.js";
 import { createScope, hostsOf, type Scope } from "./scope.js";
 import { type LayeredView, layerViews, type WritableView } from "./view.js";

@@ -1,31 +1,27 @@
-import { endpointsOf } from "../model/endpoints.js";
 import { endpointsOfSubset, type MergedDestinationRule, policyFor } from "../model/destination-rule.js";
+import { endpointsOf } from "../model/endpoints.js";
 import type { Endpoint, MeshService, ServicePort } from "../model/service.js";
-import type { FilterChain } from "../proto/envoy/config/listener/v3/listener_components_pb.js";
-import type { Listener } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import type { Cluster } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
 import type { ClusterLoadAssignment } from "../proto/envoy/config/endpoint/v3/endpoint_pb.js";
+import type { Listener } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import type { RouteConfiguration } from "../proto/envoy/config/route/v3/route_pb.js";
 import type { ProxyPlace } from "./client.js";
 import { outboundCluster } from "./clusters/outbound.js";
-import { outboundClusterName } from "./clusters/names.js";
 import { dependsOnProxy, loadAssignment } from "./endpoints/load-assignment.js";
 import { isServed } from "./listeners/addresses.js";
 import { addressListener } from "./listeners/outbound.js";
-import type { Lookup } from "./lookup.js";
-import { type Recording, record } from "./recording.js";
-import { hostRouteName, hostRoutes, domainsOf, encodeHost, type EncodedHost, virtualHost } from "./routes/virtual-hosts.js";
-import { routesOf } from "./routes/of-host.js";
 import { ownTcp, sharedTcp } from "./listeners/tcp.js";
-
-/** What one host adds to a port that it shares with others. */
-export interface PortPart {
-  readonly host: EncodedHost | undefined;
-  /** By server name or destination range. */
-  readonly chains: readonly FilterChain[];
-  /** Takes all on the port that nothing else takes: TCP to a service that has no address. The oldest has it. */
-  readonly otherwise: { readonly order: string; readonly chain: FilterChain } | undefined;
-}
+import type { Lookup } from "./lookup.js";
+import type { PortPart } from "./port-part.js";
+import { type Recording, record } from "./recording.js";
+import { routesOf } from "./routes/of-host.js";
+import {
+  domainsOf,
+  encodeHost,
+  hostRouteName,
+  hostRoutes,
+  virtualHost,
+} from "./routes/virtual-hosts.js";
 
 export interface HostOutput {
   readonly questions: Recording["questions"];
@@ -141,7 +137,11 @@ const portOfUnknownHosts = 80;
 const writeUnknown = (writing: Writing, lookup: Recording, host: string): void => {
   const routes = routesOf(lookup, host, undefined, portOfUnknownHosts);
   if (routes.length === 0) return;
-  const message = virtualHost(`${host}:${portOfUnknownHosts}`, host.startsWith("*") ? [host] : [host, `${host}.`], routes);
+  const message = virtualHost(
+    `${host}:${portOfUnknownHosts}`,
+    host.startsWith("*") ? [host] : [host, `${host}.`],
+    routes,
+  );
   writePart(writing, portOfUnknownHosts, { host: encodeHost(message, false) });
 };
 

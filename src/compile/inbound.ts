@@ -39,7 +39,11 @@ interface Encoded {
   readonly listeners: readonly EncodedResource[];
 }
 
-const encode = (clusters: readonly Cluster[], listeners: readonly Listener[], filters: readonly EnvoyFilter[]): Encoded => {
+const encode = (
+  clusters: readonly Cluster[],
+  listeners: readonly Listener[],
+  filters: readonly EnvoyFilter[],
+): Encoded => {
   const patcher = createPatcher(filters, "SIDECAR_INBOUND");
   return {
     clusters: clusters

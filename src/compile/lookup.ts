@@ -82,9 +82,7 @@ export const createLookup = (snapshot: Snapshot, client: Client): Lookup => {
     [...(snapshot.servicesOfHost.get(host) ?? [])]
       .flatMap((key) => snapshot.services.get(key) ?? [])
       .filter(({ exportTo }) => isExportedTo(exportTo, namespace))
-      .flatMap((service) =>
-        sidecar === undefined ? service : (seenService(sidecar, service, isImplied(host)) ?? []),
-      )
+      .flatMap((service) => (sidecar === undefined ? service : (seenService(sidecar, service, isImplied(host)) ?? [])))
       .sort(serviceOrder(namespace))[0];
 
   return {

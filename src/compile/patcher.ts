@@ -31,7 +31,6 @@ export const createPatcher = (filters: readonly EnvoyFilter[], _direction: strin
   return {
     ...untouched,
     routes,
-    routeBytes: (bytes) =>
-      toBinary(RouteConfigurationSchema, routes(fromBinary(RouteConfigurationSchema, bytes))),
+    routeBytes: (bytes) => toBinary(RouteConfigurationSchema, routes(fromBinary(RouteConfigurationSchema, bytes))),
   };
 };

@@ -40,7 +40,8 @@ export const record = (lookup: Lookup): Recording => {
       noted({ ask: "policy", service, answer });
       return answer;
     },
-    isOwnNamespace: (namespace) => noted({ ask: "namespace", namespace, answer: namespace === lookup.client.namespace }).answer,
+    isOwnNamespace: (namespace) =>
+      noted({ ask: "namespace", namespace, answer: namespace === lookup.client.namespace }).answer,
     dependOnClient: () => {
       noted({ ask: "client" });
     },

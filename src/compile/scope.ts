@@ -6,10 +6,11 @@ import type { Client, ProxyPlace } from "./client.js";
 import { staticClusters } from "./clusters/static.js";
 import { encodeResource, resourceOf } from "./encode.js";
 import { type EncodedOutput, encodeOutput, idOf, isEmptyOutput, partsOf, type ResourceId } from "./encoded-output.js";
-import { compileHost, type PortPart } from "./host.js";
+import { compileHost } from "./host.js";
 import { portListenerName, virtualOutbound } from "./listeners/outbound.js";
 import { createLookup } from "./lookup.js";
 import { createPatcher } from "./patcher.js";
+import type { PortPart } from "./port-part.js";
 import { answersAlike } from "./recording.js";
 import { type EncodedResource, typeUrls } from "./resources.js";
 import { type SharedPortOptions, sharedListener, sharedListenerKey, sharedRoutes } from "./shared-ports.js";
@@ -119,7 +120,10 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       bind: egress?.bind,
     };
     const bytes = sharedRoutes(options);
-    put(routesId, bytes === undefined ? undefined : resourceOf(typeUrls.route, String(port), patcher.routeBytes(bytes)));
+    put(
+      routesId,
+      bytes === undefined ? undefined : resourceOf(typeUrls.route, String(port), patcher.routeBytes(bytes)),
+    );
     const key = sharedListenerKey(options);
     if (sameList(listenerKeys.get(port), key)) return;
     listenerKeys.set(port, key);

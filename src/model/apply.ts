@@ -1,12 +1,12 @@
 import type { ObjectEvent, Pod } from "../api/kubernetes.js";
-import { type Editing, editing, type Effects } from "./editing.js";
+import { editMember } from "./edit.js";
+import { type Editing, type Effects, editing } from "./editing.js";
 import { meshServiceOf, podsOfSlice, serviceOfSlice } from "./kubernetes-service.js";
 import { applyDestinationRules, applyEnvoyFilter, applySidecar, applyVirtualServices } from "./rules.js";
 import { selects } from "./selector.js";
-import { servicesOfEntry } from "./service-entry.js";
 import type { MeshService } from "./service.js";
+import { servicesOfEntry } from "./service-entry.js";
 import { keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "./snapshot.js";
-import { editMember } from "./edit.js";
 
 /** What of a pod others depend on; a change of anything else in it is of no interest to them. */
 const podIdentity = (pod: Pod | undefined): string =>
@@ -34,15 +34,19 @@ const putService = (edit: Editing, effects: Effects, key: string, next: MeshServ
     // The one that goes may leave a place that the one that comes takes again.
     editMember(edit.servicesOfHost, service.host, key, present);
     editMember(edit.servicesOfNamespace, service.namespace, key, present);
-    if (service.externalName !== undefined)
-      editMember(edit.servicesOfExternalName, service.externalName, key, present);
+    if (service.externalName !== undefined) editMember(edit.servicesOfExternalName, service.externalName, key, present);
     effects.inbound.add(service.namespace);
   }
   edit.services.set(key, next);
 };
 
 /** Services and entries of a namespace that choose what carries these labels. */
-const touchSelecting = (edit: Editing, effects: Effects, namespace: string, labels: Readonly<Record<string, string>>): void => {
+const touchSelecting = (
+  edit: Editing,
+  effects: Effects,
+  namespace: string,
+  labels: Readonly<Record<string, string>>,
+): void => {
   for (const key of edit.servicesOfNamespace.get(namespace) ?? []) {
     const service = edit.services.get(key);
     if (service !== undefined && selects(service.selector, labels)) effects.endpoints.add(service.host);
@@ -126,9 +130,7 @@ const applyNode = (
   next: (ObjectEvent & { kind: "Node" })["object"],
 ): void => {
   const localityOf = (node: typeof next): string =>
-    JSON.stringify(
-      Object.entries(node?.metadata?.labels ?? {}).filter(([label]) => label.startsWith("topology.")),
-    );
+    JSON.stringify(Object.entries(node?.metadata?.labels ?? {}).filter(([label]) => label.startsWith("topology.")));
   const isMoved = localityOf(edit.nodes.get(name)) !== localityOf(next);
   edit.nodes.set(name, next);
   // Kubelets write their nodes all the time; where a node stands hardly ever changes.

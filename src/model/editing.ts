@@ -46,10 +46,7 @@ const diffOf = (snapshot: Snapshot, effects: Effects): SnapshotDiff => {
   // Routes hold what a destination's service and policy say: its only port, its hash policy.
   for (const destination of new Set([...effects.services, ...policies, ...effects.policies]))
     for (const key of snapshot.virtualServices.byDestination.get(destination) ?? [])
-      for (const host of expand(
-        new Set(snapshot.virtualServices.resolved.get(key)?.hosts),
-        snapshot.servicesOfHost,
-      ))
+      for (const host of expand(new Set(snapshot.virtualServices.resolved.get(key)?.hosts), snapshot.servicesOfHost))
         hosts.add(host);
   for (const host of effects.services)
     for (const key of snapshot.servicesOfExternalName.get(host) ?? []) {
@@ -67,7 +64,9 @@ export const editing = (
   readonly finish: () => { readonly snapshot: Snapshot; readonly diff: SnapshotDiff };
 } => {
   const open = <Shape extends object>(shape: Shape): Record<string, unknown> =>
-    Object.fromEntries(Object.entries(shape).map(([field, value]) => [field, value instanceof Map ? editMap(value) : value]));
+    Object.fromEntries(
+      Object.entries(shape).map(([field, value]) => [field, value instanceof Map ? editMap(value) : value]),
+    );
   const close = (opened: object): Record<string, unknown> =>
     Object.fromEntries(
       Object.entries(opened).map(([field, value]) => [

@@ -1,8 +1,8 @@
 import type { Node, Pod } from "../api/kubernetes.js";
 import type { WorkloadEntry, WorkloadEntrySpec } from "../api/networking/workload-entry.js";
 import { type Labels, selects } from "./selector.js";
-import { entryOfService } from "./service-entry.js";
 import type { Endpoint, MeshService, ServicePort } from "./service.js";
+import { entryOfService } from "./service-entry.js";
 import { keyOf, type Snapshot } from "./snapshot.js";
 
 const tlsModeLabel = "security.istio.io/tlsMode";

@@ -1,3 +1,5 @@
+import { isWithin } from "./host.js";
+
 /** Wildcard patterns that a host name matches, the most specific first, without the name itself: `*.b.c`, `*.c`, `*`. */
 export const wildcardsOf = (host: string): readonly string[] => {
   const patterns: string[] = [];
@@ -10,13 +12,7 @@ export const wildcardsOf = (host: string): readonly string[] => {
 
 /** Whether a pattern (a name, or a wildcard such as `*.example.com`) stands for the host; both in lower case. */
 export const hostMatches = (pattern: string, host: string): boolean =>
-  pattern === host || pattern === "*" || (pattern.startsWith("*.") && host.length > pattern.length - 1 && host.endsWith(pattern.slice(1)));
-
-/** Short names are of the namespace of the object that says them; names with a dot, wildcards and addresses stay. */
-export const fullName = (host: string, namespace: string, clusterDomain: string): string => {
-  const lower = host.toLowerCase();
-  return lower === "*" || lower.includes(".") || lower.includes(":") ? lower : `${lower}.${namespace}.svc.${clusterDomain}`;
-};
+  pattern === host || (pattern.startsWith("*") && isWithin(host, pattern));
 
 /** Whether proxies of a namespace see what is exported to these. */
 export const isExportedTo = (exportTo: ReadonlySet<string>, namespace: string): boolean =>

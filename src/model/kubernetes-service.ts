@@ -40,7 +40,11 @@ export const meshServiceOf = (service: Service, mesh: MeshConfig): MeshService =
     clientAffinity: spec?.sessionAffinity === "ClientIP",
     isExternal: false,
     subjectAltNames: [],
-    exportTo: exportTargets(exportTo?.filter((target) => target !== ""), namespace, mesh.defaultServiceExportTo),
+    exportTo: exportTargets(
+      exportTo?.filter((target) => target !== ""),
+      namespace,
+      mesh.defaultServiceExportTo,
+    ),
     createdAt: (metadata?.creationTimestamp as string | undefined) ?? "",
   };
 };

@@ -5,9 +5,14 @@ import type { VirtualService } from "../api/networking/virtual-service.js";
 import { emptyDestinationRules } from "./destination-rule.js";
 import { editMember } from "./edit.js";
 import type { Editing, Effects } from "./editing.js";
-import { fullName } from "./hosts.js";
+import { qualifiedHost } from "./host.js";
 import { keyOf, namespaceOf } from "./snapshot.js";
-import { delegateKeysOf, destinationHostsOf, type ResolvedVirtualService, resolveVirtualService } from "./virtual-service.js";
+import {
+  delegateKeysOf,
+  destinationHostsOf,
+  type ResolvedVirtualService,
+  resolveVirtualService,
+} from "./virtual-service.js";
 
 const sourceLabelsOf = (rule: VirtualService | undefined): readonly string[] =>
   [...(rule?.spec.http ?? []), ...(rule?.spec.tls ?? []), ...(rule?.spec.tcp ?? [])].flatMap(({ match }) =>
@@ -55,7 +60,7 @@ export const applyDestinationRules = (
   for (const [key, next] of changes) {
     const namespace = namespaceOf(key);
     for (const rule of [edit.destinationRules.get(key), next])
-      if (rule !== undefined) effects.policies.add(fullName(rule.spec.host ?? "", namespace, edit.mesh.clusterDomain));
+      if (rule !== undefined) effects.policies.add(qualifiedHost(rule.spec.host, namespace, edit.mesh.clusterDomain));
     edit.destinationRules.set(key, next);
     keepClientLabels(edit, effects, `DestinationRule ${key}`, policyLabelsOf(next));
     const names = byNamespace.get(namespace) ?? new Map<string, DestinationRule | undefined>();
@@ -63,7 +68,9 @@ export const applyDestinationRules = (
     byNamespace.set(namespace, names);
   }
   for (const [namespace, names] of byNamespace) {
-    const rules = (edit.destinationRulesOfNamespace.get(namespace) ?? emptyDestinationRules(namespace, edit.mesh)).with(names);
+    const rules = (edit.destinationRulesOfNamespace.get(namespace) ?? emptyDestinationRules(namespace, edit.mesh)).with(
+      names,
+    );
     edit.destinationRulesOfNamespace.set(namespace, rules.size === 0 ? undefined : rules);
   }
 };
@@ -84,7 +91,8 @@ export const applyVirtualServices = (
   const { written, resolved, byDelegate } = edit.virtualServices;
   for (const [key, next] of changes) {
     const before = written.get(key);
-    for (const delegate of before === undefined ? [] : delegateKeysOf(before)) editMember(byDelegate, delegate, key, false);
+    for (const delegate of before === undefined ? [] : delegateKeysOf(before))
+      editMember(byDelegate, delegate, key, false);
     for (const delegate of next === undefined ? [] : delegateKeysOf(next)) editMember(byDelegate, delegate, key, true);
     written.set(key, next);
     keepClientLabels(edit, effects, `VirtualService ${key}`, sourceLabelsOf(next));

@@ -62,7 +62,10 @@ const isImported = ({ imports }: EgressListener, namespace: string, host: string
   const matches = (item: Import): boolean =>
     (item.namespace === undefined || item.namespace === namespace) &&
     (hostMatches(item.host, host) || (host.startsWith("*") && hostMatches(host, item.host)));
-  return imports.some((item) => !item.isExclusion && matches(item)) && !imports.some((item) => item.isExclusion && matches(item));
+  return (
+    imports.some((item) => !item.isExclusion && matches(item)) &&
+    !imports.some((item) => item.isExclusion && matches(item))
+  );
 };
 
 /** Whether a rule on this host, in this namespace, is seen by any of the listeners. */

@@ -104,7 +104,9 @@ export const namespaceOf = (key: string): string => key.slice(0, key.indexOf("/"
 
 /** Any that exists, in the order of age, then name, then namespace: who comes first wins a conflict. */
 export const byAge = (
-  left: { readonly metadata?: { readonly creationTimestamp?: unknown; readonly name?: string; readonly namespace?: string } },
+  left: {
+    readonly metadata?: { readonly creationTimestamp?: unknown; readonly name?: string; readonly namespace?: string };
+  },
   right: typeof left,
 ): number => {
   const orderOf = ({ metadata }: typeof left): string =>

@@ -40,7 +40,9 @@ const permissiveChains = (
       statPrefix: `inbound_${label}`,
       routes: {
         inline:
-          port === undefined ? passthroughRoutes(inboundPassthroughCluster, cluster) : inboundRoutes(cluster, port, cluster),
+          port === undefined
+            ? passthroughRoutes(inboundPassthroughCluster, cluster)
+            : inboundRoutes(cluster, port, cluster),
       },
     });
   const httpTls = permissiveTls(mesh, ["h2", "http/1.1"]);

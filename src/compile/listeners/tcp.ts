@@ -2,10 +2,10 @@ import type { MeshService, ServicePort } from "../../model/service.js";
 import type { FilterChain } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import { outboundClusterName } from "../clusters/names.js";
 import { tcpProxyPolicy } from "../clusters/tcp-proxy.js";
-import type { PortPart } from "../host.js";
+import type { PortPart } from "../port-part.js";
 import type { Recording } from "../recording.js";
-import { destinationsOf, ruleOf, sidecarGateways } from "../routes/of-host.js";
 import { type L4Route, tcpRoutes, tlsRoutes, weightedTcpProxy } from "../routes/l4.js";
+import { destinationsOf, ruleOf, sidecarGateways } from "../routes/of-host.js";
 import { chain } from "./chains.js";
 
 /** Chains by server name or destination range, and the one for all else. */
@@ -47,9 +47,11 @@ const l4Of = (lookup: Recording, service: MeshService, port: ServicePort) => {
     particular: routes
       .filter((route) => !isGeneral(route))
       .map(({ match, clusters }, index) =>
-        chain(`${service.host}-${index}`, { ...match, ...(match.serverNames === undefined ? {} : { transportProtocol: "tls" }) }, [
-          proxyTo(clusters),
-        ]),
+        chain(
+          `${service.host}-${index}`,
+          { ...match, ...(match.serverNames === undefined ? {} : { transportProtocol: "tls" }) },
+          [proxyTo(clusters)],
+        ),
       ),
   };
 };

@@ -63,7 +63,9 @@ const contextOf = (lookup: Recording, port: number): RouteContext => {
 
 const choosesClients = (rule: ResolvedVirtualService): boolean =>
   [...rule.http, ...rule.tls, ...rule.tcp].some(({ match }) =>
-    (match ?? []).some(({ sourceLabels, sourceNamespace }) => sourceLabels !== undefined || sourceNamespace !== undefined),
+    (match ?? []).some(
+      ({ sourceLabels, sourceNamespace }) => sourceLabels !== undefined || sourceNamespace !== undefined,
+    ),
   );
 
 /** The rule that owns a host; one that tells clients apart is noted as such. */

@@ -46,7 +46,9 @@ const hostForm = (address: string): string => (address.includes(":") ? `[${addre
 export const domainsOf = (service: MeshService, isOwnNamespace: boolean): readonly string[] => {
   const { host, name, namespace, addresses, isHeadless } = service;
   if (service.origin === "ServiceEntry")
-    return host.startsWith("*") ? [host] : [host, `${host}.`, ...addresses.filter((it) => !it.includes("/")).map(hostForm)];
+    return host.startsWith("*")
+      ? [host]
+      : [host, `${host}.`, ...addresses.filter((it) => !it.includes("/")).map(hostForm)];
   const names = [host, `${name}.${namespace}`, `${name}.${namespace}.svc`, ...(isOwnNamespace ? [name] : [])];
   return [
     ...names,
