@@ -15,13 +15,7 @@ import type { Lookup } from "./lookup.js";
 import type { PortPart } from "./port-part.js";
 import { type Recording, record } from "./recording.js";
 import { routesOf } from "./routes/of-host.js";
-import {
-  domainsOf,
-  encodeHost,
-  hostRouteName,
-  hostRoutes,
-  virtualHost,
-} from "./routes/virtual-hosts.js";
+import { domainsOf, encodeHost, hostRouteName, hostRoutes, virtualHost } from "./routes/virtual-hosts.js";
 
 export interface HostOutput {
   readonly questions: Recording["questions"];

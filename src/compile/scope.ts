@@ -1,5 +1,6 @@
 import type { Snapshot } from "../model/snapshot.js";
 import { ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
+import { TypedExtensionConfigSchema } from "../proto/envoy/config/core/v3/extension_pb.js";
 import { ClusterLoadAssignmentSchema } from "../proto/envoy/config/endpoint/v3/endpoint_pb.js";
 import { ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import type { Client, ProxyPlace } from "./client.js";
@@ -196,6 +197,11 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
   };
 
   if (base === undefined) {
+    for (const extension of patcher.extensions())
+      view.set(
+        typeUrls.extension,
+        encodeResource(typeUrls.extension, extension.name, TypedExtensionConfigSchema, extension),
+      );
     for (const written of [...staticClusters(mesh), ...patcher.addedClusters()]) {
       const cluster = patcher.cluster(written);
       if (cluster !== undefined)

@@ -2,9 +2,9 @@ import { create, toJsonString } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type FilterChain, FilterChainMatchSchema } from "../proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { Listener } from "../proto/envoy/config/listener/v3/listener_pb.js";
-import type { PortPart } from "./port-part.js";
 import type { IpFamilies } from "./listeners/addresses.js";
 import { type OutboundTrafficPolicy, portListener } from "./listeners/outbound.js";
+import type { PortPart } from "./port-part.js";
 import { encodePortRoutes } from "./routes/virtual-hosts.js";
 
 export interface SharedPortOptions {
