@@ -1,0 +1,51 @@
+import { create } from "@bufbuild/protobuf";
+import type { MeshConfig } from "../../api/meshconfig.js";
+import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
+import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
+import {
+  type Cluster,
+  Cluster_DiscoveryType,
+  Cluster_LbPolicy,
+  ClusterSchema,
+} from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
+import { baseCluster } from "./base.js";
+import { blackHoleCluster, passthroughCluster } from "./names.js";
+import { protocolOptions } from "./protocol.js";
+
+type Mesh = MeshConfig & MeshTrafficSettings;
+type InboundPolicy = Pick<TrafficPolicy, "connectionPool" | "retryBudget">;
+
+const originalDestination = (
+  name: string,
+  mesh: Mesh,
+  policy: InboundPolicy = {},
+  upstreamBindConfig?: ReturnType<typeof loopbackSource>,
+): Cluster =>
+  create(ClusterSchema, {
+    ...baseCluster(name, mesh, policy),
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
+    lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
+    typedExtensionProtocolOptions: protocolOptions("auto", policy),
+    ...(upstreamBindConfig === undefined ? {} : { upstreamBindConfig }),
+  });
+
+/** Sources that the redirect rules let pass to the application. */
+const loopbackSource = () => ({
+  sourceAddress: { address: "127.0.0.6", portSpecifier: { case: "portValue" as const, value: 0 } },
+  extraSourceAddresses: [{ address: { address: "::1", portSpecifier: { case: "portValue" as const, value: 0 } } }],
+});
+
+/**
+ * To the application of the proxy's own pod, at the address that the caller meant. Of a policy, that is the DestinationRule
+ * of the pod's service or the Sidecar's pool, it takes the limits of connections and requests.
+ */
+export const inboundCluster = (name: string, mesh: Mesh, policy?: InboundPolicy): Cluster =>
+  originalDestination(name, mesh, policy, loopbackSource());
+
+export const staticClusters = (mesh: Mesh): readonly Cluster[] => [
+  originalDestination(passthroughCluster, mesh),
+  create(ClusterSchema, {
+    ...baseCluster(blackHoleCluster, mesh),
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+  }),
+];
