@@ -100,9 +100,10 @@ const distribute = (namespaces: Iterable<string>): void => {
 };
 
 const reconcile = (): void => {
-  adapters.keepCaBundle(settings.webhookConfiguration, authority.rootsPem).then((present) => {
+  adapters.keepCaBundle("Mutating", settings.webhookConfiguration, authority.rootsPem).then((present) => {
     bundled ||= present;
   }, failed);
+  adapters.keepCaBundle("Validating", settings.validationConfiguration, authority.rootsPem).catch(failed);
   distribute(compiler.snapshot().namespaces.keys());
 };
 reconcile();

@@ -10,6 +10,7 @@ export interface Settings {
   readonly namespace: string;
   readonly serviceName: string;
   readonly webhookConfiguration: string;
+  readonly validationConfiguration: string;
   readonly revision: string;
   readonly clusterId: string;
   readonly network: string;
@@ -65,6 +66,7 @@ export const readSettings = async (
     namespace: environment["POD_NAMESPACE"] ?? "istio-system",
     serviceName: environment["SERVICE_NAME"] ?? "heddled",
     webhookConfiguration: environment["WEBHOOK_CONFIGURATION"] ?? "heddle-sidecar-injector",
+    validationConfiguration: environment["VALIDATION_CONFIGURATION"] ?? "heddle-validator",
     revision: environment["REVISION"] ?? "default",
     clusterId: environment["CLUSTER_ID"] ?? "Kubernetes",
     network: environment["NETWORK"] ?? "",
