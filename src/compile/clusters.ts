@@ -146,9 +146,9 @@ const loopbackSource = () => ({
   extraSourceAddresses: [{ address: { address: "::1", portSpecifier: { case: "portValue" as const, value: 0 } } }],
 });
 
-/** To the application of the proxy's own pod, at the address that the caller meant. */
-export const inboundCluster = (name: string, mesh: MeshConfig): Cluster =>
-  originalDestination(name, mesh, loopbackSource());
+/** To the application of the proxy's own pod, at the address that the caller meant; as the caller if transparent. */
+export const inboundCluster = (name: string, isTransparent: boolean, mesh: MeshConfig): Cluster =>
+  originalDestination(name, mesh, isTransparent ? undefined : loopbackSource());
 
 export const staticClusters = (mesh: MeshConfig): readonly Cluster[] => [
   originalDestination(passthroughCluster, mesh),

@@ -150,8 +150,8 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
     if (key === inbound.key) return;
     inbound.key = key;
     const clusters = [
-      inboundCluster(inboundPassthroughCluster, mesh),
-      ...ports.map(({ port }) => inboundCluster(inboundClusterName(port), mesh)),
+      inboundCluster(inboundPassthroughCluster, isTransparent(pod), mesh),
+      ...ports.map(({ port }) => inboundCluster(inboundClusterName(port), isTransparent(pod), mesh)),
     ];
     const wanted = new Set(clusters.map(({ name }) => name));
     for (const name of [...inbound.view.names(typeUrls.cluster)])

@@ -14,6 +14,7 @@ import {
 import { type Listener, ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import { HttpInspectorSchema } from "../proto/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.js";
 import { OriginalDstSchema } from "../proto/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.js";
+import { OriginalSrcSchema } from "../proto/envoy/extensions/filters/listener/original_src/v3/original_src_pb.js";
 import { TlsInspectorSchema } from "../proto/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
 import { blackHoleCluster, inboundClusterName, inboundPassthroughCluster, passthroughCluster } from "./clusters.js";
 import { packed } from "./encode.js";
@@ -26,6 +27,8 @@ export type IpFamilies = readonly IpFamily[];
 
 const outboundPort = 15001;
 const inboundPort = 15006;
+/** As in the redirect rules of TPROXY. */
+const tproxyMark = 0x539;
 
 const socketAddress = (address: string, port: number): Address =>
   create(AddressSchema, {
@@ -44,6 +47,12 @@ const listenerFilter = (name: string, typedConfig: ReturnType<typeof packed>): L
 
 const originalDst = (): ListenerFilter =>
   listenerFilter("envoy.filters.listener.original_dst", packed(OriginalDstSchema, create(OriginalDstSchema)));
+/** Connections to the application come from the caller's address; the pod's rules know them, and the answers, by the mark. */
+const originalSrc = (): ListenerFilter =>
+  listenerFilter(
+    "envoy.filters.listener.original_src",
+    packed(OriginalSrcSchema, create(OriginalSrcSchema, { mark: tproxyMark })),
+  );
 const tlsInspector = (): ListenerFilter =>
   listenerFilter("envoy.filters.listener.tls_inspector", packed(TlsInspectorSchema, create(TlsInspectorSchema)));
 const httpInspector = (declaredPorts: readonly number[] = []): ListenerFilter => {
@@ -225,6 +234,7 @@ export const virtualInbound = (
     ...(isTransparent ? { transparent: true } : {}),
     listenerFilters: [
       originalDst(),
+      ...(isTransparent ? [originalSrc()] : []),
       tlsInspector(),
       httpInspector(ports.filter(({ protocol }) => protocol !== "auto").map(({ port }) => port)),
     ],
