@@ -86,9 +86,15 @@ const outbound = { bindToPort: false, trafficDirection: TrafficDirection.OUTBOUN
 const chain = (name: string, match: object, filters: Filter[], extra: object = {}): FilterChain =>
   create(FilterChainSchema, { name, filterChainMatch: match, filters, ...extra });
 
+/** HTTP without TLS: a client's own TLS may well offer `http/1.1` too. */
+const plainHttp = (...protocols: readonly string[]) => ({
+  transportProtocol: "raw_buffer",
+  applicationProtocols: [...protocols],
+});
+
 /** HTTP told from the client's first bytes: a chain for HTTP/1 and one for HTTP/2, which offer different ALPN. */
 const detectedHttpChains = (statPrefix: string, routeName: string): FilterChain[] => [
-  chain("http1", { applicationProtocols: ["http/1.0", "http/1.1"] }, [
+  chain("http1", plainHttp("http/1.0", "http/1.1"), [
     httpConnectionManager({
       direction: "outbound",
       statPrefix,
@@ -96,7 +102,7 @@ const detectedHttpChains = (statPrefix: string, routeName: string): FilterChain[
       filters: [offerAlpn(clientAlpn.http)],
     }),
   ]),
-  chain("http2", { applicationProtocols: ["h2c"] }, [
+  chain("http2", plainHttp("h2c"), [
     httpConnectionManager({
       direction: "outbound",
       statPrefix,
@@ -130,7 +136,7 @@ export const httpPortListener = (port: number, families: IpFamilies, mesh: MeshC
     ...anyAddress(port, families),
     listenerFilters: [tlsInspector(), httpInspector()],
     filterChains: [
-      chain("http", { applicationProtocols: ["http/1.0", "http/1.1", "h2c"] }, [
+      chain("http", plainHttp("http/1.0", "http/1.1", "h2c"), [
         httpConnectionManager({
           direction: "outbound",
           statPrefix: `outbound_0.0.0.0_${port}`,
