@@ -5,7 +5,7 @@ import { selectEnvoyFilters } from "../model/envoy-filter.js";
 import type { Labels } from "../model/selector.js";
 import { sidecarOf } from "../model/sidecar-scope.js";
 import type { Snapshot } from "../model/snapshot.js";
-import type { ProxyLocality } from "./endpoints/load-assignment.js";
+import type { ProxyLocality } from "./endpoints/assignment.js";
 import type { IpFamilies, IpFamily } from "./listeners/addresses.js";
 
 /** All that decides what a proxy sees of the mesh. Clients with equal keys see the same. */

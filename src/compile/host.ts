@@ -7,7 +7,7 @@ import type { Listener } from "../proto/envoy/config/listener/v3/listener_pb.js"
 import type { RouteConfiguration } from "../proto/envoy/config/route/v3/route_pb.js";
 import type { ProxyPlace } from "./client.js";
 import { outboundCluster } from "./clusters/outbound.js";
-import { dependsOnProxy, loadAssignment } from "./endpoints/load-assignment.js";
+import { dependsOnProxy, loadAssignment } from "./endpoints/assignment.js";
 import { isServed } from "./listeners/addresses.js";
 import { addressListener } from "./listeners/outbound.js";
 import { ownTcp, sharedTcp } from "./listeners/tcp.js";

@@ -79,12 +79,13 @@ export const createInbound = (): Inbound => {
       ]);
       if (key === made) return;
       made = key;
+      const common = { mesh, isTransparent: isTransparent(pod) };
       const { clusters, listeners } = encode(
         [
-          inboundCluster(inboundPassthroughCluster, mesh, undefined),
-          ...ports.map(({ port, policy }) => inboundCluster(inboundClusterName(port), mesh, policy)),
+          inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined }),
+          ...ports.map(({ port, policy }) => inboundCluster({ ...common, name: inboundClusterName(port), policy })),
         ],
-        [virtualInbound({ ports, families, isTransparent: isTransparent(pod), mesh })],
+        [virtualInbound({ ...common, ports, families })],
         client.filters,
       );
       replaceAll(view, typeUrls.cluster, clusters);

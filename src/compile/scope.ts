@@ -4,7 +4,7 @@ import { TypedExtensionConfigSchema } from "../proto/envoy/config/core/v3/extens
 import { ClusterLoadAssignmentSchema } from "../proto/envoy/config/endpoint/v3/endpoint_pb.js";
 import { ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import type { Client, ProxyPlace } from "./client.js";
-import { staticClusters } from "./clusters/static.js";
+import { staticClusters } from "./clusters/inbound.js";
 import { encodeResource, resourceOf } from "./encode.js";
 import { type EncodedOutput, encodeOutput, idOf, isEmptyOutput, partsOf, type ResourceId } from "./encoded-output.js";
 import { compileHost } from "./host.js";

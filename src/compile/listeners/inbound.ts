@@ -9,7 +9,7 @@ import { httpConnectionManager, tcpProxy } from "../http.js";
 import { inboundRoutes, passthroughRoutes } from "../routes/inbound.js";
 import { meshHttpAlpn, meshTcpAlpn, serverTls } from "../tls.js";
 import { anyAddress, boundAddress, type IpFamilies, inboundPort } from "./addresses.js";
-import { chain, detection, httpInspector, originalDst, plainHttp, tlsInspector } from "./chains.js";
+import { chain, detection, httpInspector, originalDst, originalSrc, plainHttp, tlsInspector } from "./chains.js";
 
 /** One port that the pod serves, by Services or by its Sidecar. */
 export interface ServedPort {
@@ -68,7 +68,7 @@ const permissiveChains = (
         chain(`${label}-mtls-http`, { ...tls, applicationProtocols: [...meshHttpAlpn] }, [http()], httpTls),
         chain(`${label}-mtls-tcp`, { ...tls, applicationProtocols: [...meshTcpAlpn] }, [tcpProxy(cluster)], tcpTls),
         chain(`${label}-tls`, tls, [tcpProxy(cluster)]),
-        chain(`${label}-http`, { ...raw, applicationProtocols: [...plainHttp.http1, ...plainHttp.http2] }, [http()]),
+        chain(`${label}-http`, { ...raw, ...plainHttp("http1", "http2") }, [http()]),
         chain(`${label}-tcp`, raw, [tcpProxy(cluster)]),
       ];
   }
@@ -92,6 +92,7 @@ export const virtualInbound = ({ ports, families, isTransparent, mesh }: Virtual
     ...(isTransparent ? { transparent: true } : {}),
     listenerFilters: [
       originalDst(),
+      ...(isTransparent ? [originalSrc()] : []),
       tlsInspector(),
       httpInspector(ports.filter(({ protocol }) => protocol !== "auto").map(({ port }) => port)),
     ],

@@ -19,7 +19,7 @@ const unknownTcp = (policy: OutboundTrafficPolicy) =>
 /** HTTP told from the client's first bytes: a chain for HTTP/1 and one for HTTP/2, which offer different ALPN. */
 const detectedHttpChains = (statPrefix: string, routeName: string): readonly FilterChain[] =>
   (["http1", "http2"] as const).map((version) =>
-    chain(version, { applicationProtocols: [...plainHttp[version]] }, [
+    chain(version, plainHttp(version), [
       httpConnectionManager({
         direction: "outbound",
         statPrefix,
@@ -62,7 +62,7 @@ export interface PortListenerOptions {
 /** Everything on a port that is not told apart by address: HTTP by host, TLS by server name, TCP by range. */
 export const portListener = (options: PortListenerOptions): Listener => {
   const { port, families, mesh, bind } = options;
-  const http = chain("http", { applicationProtocols: [...plainHttp.http1, ...plainHttp.http2] }, [
+  const http = chain("http", plainHttp("http1", "http2"), [
     httpConnectionManager({
       direction: "outbound",
       statPrefix: `outbound_0.0.0.0_${port}`,

@@ -1,7 +1,7 @@
 import type { MeshService, ServicePort } from "../../model/service.js";
 import type { FilterChain } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import { outboundClusterName } from "../clusters/names.js";
-import { tcpProxyPolicy } from "../clusters/tcp-proxy.js";
+import { tcpProxyPolicy } from "../clusters/route-policy.js";
 import type { PortPart } from "../port-part.js";
 import type { Recording } from "../recording.js";
 import { type L4Route, tcpRoutes, tlsRoutes, weightedTcpProxy } from "../routes/l4.js";
