@@ -48,19 +48,21 @@ export const record = (lookup: Lookup): Recording => {
   };
 };
 
+const isAnsweredAlike = (question: Question, lookup: Lookup): boolean => {
+  switch (question.ask) {
+    case "service":
+      return lookup.serviceOf(question.host) === question.answer;
+    case "rule":
+      return lookup.ruleOf(question.host) === question.answer;
+    case "policy":
+      return lookup.policyOf(question.service) === question.answer;
+    case "namespace":
+      return (question.namespace === lookup.client.namespace) === question.answer;
+    case "client":
+      return false;
+  }
+};
+
 /** Whether another client would have been told the same. */
 export const answersAlike = (questions: readonly Question[], lookup: Lookup): boolean =>
-  questions.every((question) => {
-    switch (question.ask) {
-      case "service":
-        return lookup.serviceOf(question.host) === question.answer;
-      case "rule":
-        return lookup.ruleOf(question.host) === question.answer;
-      case "policy":
-        return lookup.policyOf(question.service) === question.answer;
-      case "namespace":
-        return (question.namespace === lookup.client.namespace) === question.answer;
-      case "client":
-        return false;
-    }
-  });
+  questions.every((question) => isAnsweredAlike(question, lookup));

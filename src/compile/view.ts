@@ -97,7 +97,10 @@ export const layerViews = (first: readonly WritableView[], types: readonly TypeU
   /** What a layer above decides does not change with a layer below. */
   const forward = (index: number, touched: Touched): void => {
     const above = layers.slice(0, index);
-    if (above.length === 0) return tell(touched);
+    if (above.length === 0) {
+      tell(touched);
+      return;
+    }
     const isCovered = (type: TypeUrl, name: string): boolean =>
       above.some((layer) => layer.get(type, name) !== undefined || layer.hides(type, name));
     const seen = [...touched].flatMap(([type, names]): [TypeUrl, readonly string[]][] => {

@@ -4,9 +4,9 @@ import type { Destination, WeightedDestination } from "../../model/virtual-servi
 import { type Filter, FilterSchema } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import { TcpProxySchema } from "../../proto/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import { packed } from "../encode.js";
+import type { Init } from "../init.js";
 import { effectiveDestinations } from "./action.js";
 import { type CidrRange, cidrKey, cidrRange } from "./cidr.js";
-import type { Init } from "./init.js";
 import { isForProxy, type MatchContext } from "./match.js";
 
 export interface L4Context extends MatchContext {

@@ -2,8 +2,8 @@ import { policyFor } from "../../model/destination-rule.js";
 import type { MeshService } from "../../model/service.js";
 import type { ResolvedVirtualService } from "../../model/virtual-service.js";
 import type { Route } from "../../proto/envoy/config/route/v3/route_components_pb.js";
-import { hashPolicies } from "../clusters/route-policy.js";
 import { outboundClusterName } from "../clusters/names.js";
+import { hashPolicies } from "../clusters/route-policy.js";
 import type { Recording } from "../recording.js";
 import { defaultRoute, httpRoutes, type RouteContext } from "./http.js";
 
