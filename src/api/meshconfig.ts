@@ -191,11 +191,11 @@ export const readMeshConfig = (
   warn: (finding: Finding) => void = () => {},
 ): MeshConfig => {
   const { used, unused } = splitUnused(value);
-  const { value: normal, findings: unknown } = normalize(nodeOf(MeshConfigSchema), used, root);
+  const { value: normal, findings: read } = normalize(nodeOf(MeshConfigSchema), used, root);
   const misfits = [...fits(normal, root), ...errorIf("cluster.domain", domainFault(clusterDomain))];
   const findings = [
     ...unused,
-    ...unknown,
+    ...read,
     ...misfits,
     ...(misfits.length > 0 ? [] : check(normal as MeshConfigFields)),
   ];
