@@ -1,5 +1,6 @@
 import { fork } from "node:child_process";
 import { resolve } from "node:path";
+import { build } from "esbuild";
 
 interface Question {
   readonly id: number;
@@ -20,11 +21,28 @@ export interface Child {
 
 const checkout = resolve(import.meta.dirname, "../..");
 
+/** As images are built: the loader that runs sources names every closure, which costs memory of its own. */
+const bundle = async (name: string, folder: string): Promise<string> => {
+  const outfile = resolve(folder, `.cache/bench/${name}.mjs`);
+  await build({
+    absWorkingDir: folder,
+    entryPoints: [`bench/support/${name}.ts`],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node24",
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    logLevel: "warning",
+  });
+  return outfile;
+};
+
 /** Starts bench/support/<name>.ts of a checkout as a process of its own, which answers what `serveParent` registers. */
-export const startChild = (name: string, folder = checkout, flags: readonly string[] = []): Child => {
-  const child = fork(resolve(folder, `bench/support/${name}.ts`), [], {
+export const startChild = async (name: string, folder = checkout, flags: readonly string[] = []): Promise<Child> => {
+  const child = fork(await bundle(name, folder), [], {
     cwd: folder,
-    execArgv: ["--import", "tsx", "--expose-gc", ...flags],
+    execArgv: ["--expose-gc", ...flags],
     serialization: "advanced",
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });

@@ -34,7 +34,6 @@ export interface Usage {
 }
 
 const serverName = "heddled.istio-system.svc";
-const projectFile = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 const batcher = createBatcher();
 const source: ObjectSource = {
   subscribe: batcher.subscribe,
@@ -70,7 +69,7 @@ const start = async (size: MeshShape): Promise<ControlPlaneStart> => {
   shape = size;
   for (const event of meshEvents(shape)) batcher.add(event);
   batcher.flush();
-  const template = parseTemplate(projectFile("templates/sidecar.yaml"));
+  const template = parseTemplate(readFileSync("templates/sidecar.yaml", "utf8"));
   plane = await startControlPlane({
     mesh: defaultMeshConfig,
     source,

@@ -37,7 +37,7 @@ const nameOf = (resource: Buffer): string => {
   return "";
 };
 
-export const readResponse = (message: Buffer, withNames: boolean): DeltaResponse => {
+const readResponse = (message: Buffer, withNames: boolean): DeltaResponse => {
   let typeUrl = "";
   let nonce = "";
   const names: string[] = [];
@@ -49,8 +49,26 @@ export const readResponse = (message: Buffer, withNames: boolean): DeltaResponse
   return { typeUrl, nonce, names };
 };
 
+/** Reads a message once for all connections that are sent the same compressed bytes, or this process would be the limit. */
+export const createMessageReader = (): ((
+  message: Buffer,
+  isDeflated: boolean,
+  withNames: boolean,
+) => DeltaResponse) => {
+  const read = new Map<string, DeltaResponse>();
+  return (message, isDeflated, withNames) => {
+    if (!isDeflated) return readResponse(message, withNames);
+    const checksum = `${message.length} ${message.subarray(-64).toString("latin1")}`;
+    const known = read.get(checksum);
+    if (known !== undefined) return known;
+    const response = readResponse(inflateSync(message), withNames);
+    read.set(checksum, response);
+    return response;
+  };
+};
+
 /** Cuts a stream of gRPC frames into messages. */
-export const createFrameReader = (take: (message: Buffer) => void): ((chunk: Buffer) => void) => {
+export const createFrameReader = (take: (message: Buffer, isDeflated: boolean) => void): ((chunk: Buffer) => void) => {
   let chunks: Buffer[] = [];
   let size = 0;
   let wanted = 5;
@@ -67,7 +85,7 @@ export const createFrameReader = (take: (message: Buffer) => void): ((chunk: Buf
       chunks = size === length ? [] : [bytes.subarray(length)];
       size -= length;
       wanted = 5;
-      take(bytes[0] === 1 ? inflateSync(message) : message);
+      take(message, bytes[0] === 1);
     }
   };
 };

@@ -5,7 +5,7 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { typeUrls } from "../../src/compile/resources.js";
 import { DeltaDiscoveryRequestSchema } from "../../src/proto/envoy/service/discovery/v3/discovery_pb.js";
 import { serveParent } from "./child.js";
-import { createFrameReader, frame, readResponse } from "./delta-frames.js";
+import { createFrameReader, createMessageReader, frame } from "./delta-frames.js";
 import { namespaceOf, podName, routeNames } from "./mesh.js";
 
 /**
@@ -36,6 +36,7 @@ const routeRequest = subscribe(typeUrls.route, routeNames);
 /** All proxies see the same services; the first one's list serves all, or this process would measure itself. */
 let endpointRequest: Buffer | undefined;
 
+const read = createMessageReader();
 let target: Target = { port: 0, rootsPem: "" };
 const proxies: Proxy[] = [];
 let failure: Error | undefined;
@@ -87,8 +88,8 @@ const connectProxy = (index: number, endpointsEach: number): Promise<void> =>
     };
     stream.on(
       "data",
-      createFrameReader((message) => {
-        const { typeUrl, nonce, names } = readResponse(message, endpointRequest === undefined);
+      createFrameReader((message, isDeflated) => {
+        const { typeUrl, nonce, names } = read(message, isDeflated, endpointRequest === undefined);
         stream.write(request({ typeUrl, responseNonce: nonce }));
         if (!open.delete(typeUrl)) return;
         next(typeUrl, names);

@@ -28,45 +28,59 @@ const fingerprintOf = (name: string): Fingerprint => {
   return { low, high };
 };
 
-const share = (names: Set<string>, fingerprint: Fingerprint): NameSet => {
-  const key = `${names.size} ${fingerprint.low} ${fingerprint.high}`;
+/** The set of this size and fingerprint that holds all these names, if there is one. */
+const find = (key: string, size: number, names: Iterable<string>): NameSet | undefined => {
   const known = shared.get(key)?.deref();
-  if (known !== undefined) {
-    // Names come from proxies: equal sums prove nothing.
-    for (const name of names) if (!known.has(name)) return names;
-    return known;
-  }
-  shared.set(key, new WeakRef(names));
-  fingerprints.set(names, fingerprint);
-  forgotten.register(names, key);
-  return names;
+  if (known?.size !== size) return undefined;
+  // Names come from proxies: equal sums prove nothing.
+  for (const name of names) if (!known.has(name)) return undefined;
+  return known;
 };
+
+const keyOf = (size: number, { low, high }: Fingerprint): string => `${size} ${low} ${high}`;
 
 export const noNames: NameSet = new Set<string>();
 fingerprints.set(noNames, { low: 0, high: 0 });
 
+const sumOf = (start: Fingerprint, added: Iterable<string>, removed: Iterable<string> = []): Fingerprint => {
+  let { low, high } = start;
+  for (const name of added) {
+    const of = fingerprintOf(name);
+    low = (low + of.low) | 0;
+    high = (high + of.high) | 0;
+  }
+  for (const name of removed) {
+    const of = fingerprintOf(name);
+    low = (low - of.low) | 0;
+    high = (high - of.high) | 0;
+  }
+  return { low, high };
+};
+
 /** The set with some names added, then some removed. */
 export const changeNames = (set: NameSet, added: readonly string[], removed: readonly string[]): NameSet => {
-  const isChange = added.some((name) => !set.has(name)) || removed.some((name) => set.has(name));
-  if (!isChange) return set;
+  const unwanted = new Set(removed);
+  const gone = [...unwanted].filter((name) => set.has(name));
+  const fresh = added.filter((name) => !set.has(name) && !unwanted.has(name));
+  if (gone.length === 0 && fresh.length === 0) return set;
+  const fingerprint = sumOf(fingerprints.get(set) ?? sumOf({ low: 0, high: 0 }, set), fresh, gone);
+  if (set === noNames) {
+    const known = find(keyOf(fresh.length, fingerprint), fresh.length, fresh);
+    if (known !== undefined) return known;
+  }
   const names = new Set(set);
-  for (const name of added) names.add(name);
-  for (const name of removed) names.delete(name);
+  for (const name of fresh) names.add(name);
+  for (const name of gone) names.delete(name);
   if (names.size === 0) return noNames;
-  let { low, high } = fingerprints.get(set) ?? { low: 0, high: 0 };
-  const isKnown = fingerprints.has(set);
-  const add = (name: string, sign: 1 | -1): void => {
-    const of = fingerprintOf(name);
-    low = (low + sign * of.low) | 0;
-    high = (high + sign * of.high) | 0;
-  };
-  if (isKnown) {
-    for (const name of new Set([...added, ...removed])) {
-      const was = set.has(name);
-      if (was !== names.has(name)) add(name, was ? -1 : 1);
-    }
-  } else for (const name of names) add(name, 1);
-  return share(names, { low, high });
+  const isExact = names.size === set.size + fresh.length - gone.length;
+  const own = isExact ? fingerprint : sumOf({ low: 0, high: 0 }, names);
+  const key = keyOf(names.size, own);
+  const known = find(key, names.size, names);
+  if (known !== undefined) return known;
+  shared.set(key, new WeakRef(names));
+  fingerprints.set(names, own);
+  forgotten.register(names, key);
+  return names;
 };
 
 /** How many different sets are held. */

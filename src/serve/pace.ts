@@ -1,21 +1,29 @@
 export interface Pace {
-  /** At most this many pieces in one turn of the event loop… */
+  /** How long a turn of the event loop should take, with all that the work brings about in later turns. */
+  readonly turnMilliseconds: number;
+  /** At most this many pieces in one turn; Infinity for work that brings nothing about later. */
   readonly most: number;
-  /** …and none is begun after so long. */
-  readonly milliseconds: number;
 }
 
 /**
  * Does pieces of work in order, but lets the event loop go round between them: when a thousand proxies come at once,
- * everything else that this process answers is to wait for a few of them, not for all.
+ * everything else that this process answers is to wait for a few of them, not for all. Turns that take long are given
+ * fewer pieces, quick ones more.
  */
-export const createPacer = ({ most, milliseconds }: Pace): ((work: () => void) => void) => {
+export const createPacer = ({ turnMilliseconds, most }: Pace): ((work: () => void) => void) => {
   let waiting: (() => void)[] = [];
   let next = 0;
   let isScheduled = false;
+  let pieces = most;
+  let turnBegan = 0;
   const drain = (): void => {
-    const until = performance.now() + milliseconds;
-    for (let done = 0; done < most && next < waiting.length && performance.now() < until; done++) waiting[next++]!();
+    const now = performance.now();
+    pieces = now - turnBegan > turnMilliseconds ? Math.max(1, Math.floor(pieces / 2)) : Math.min(most, pieces + 1);
+    turnBegan = now;
+    for (let done = 0; done < pieces && next < waiting.length; done++) {
+      waiting[next++]!();
+      if (performance.now() - now > turnMilliseconds) break;
+    }
     isScheduled = next < waiting.length;
     if (isScheduled) setImmediate(drain);
     else {
@@ -27,6 +35,7 @@ export const createPacer = ({ most, milliseconds }: Pace): ((work: () => void) =
     waiting.push(work);
     if (isScheduled) return;
     isScheduled = true;
+    turnBegan = performance.now();
     setImmediate(drain);
   };
 };

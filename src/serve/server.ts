@@ -64,11 +64,21 @@ const contradicts = (nodeId: string, proxy: ProxyIdentity): boolean => {
   return named !== undefined && named !== `${proxy.podName}.${proxy.namespace}`;
 };
 
+const decode = (call: GrpcCall, bytes: Buffer): DeltaDiscoveryRequest | undefined => {
+  try {
+    return fromBinary(DeltaDiscoveryRequestSchema, bytes);
+  } catch {
+    call.end(status.INVALID_ARGUMENT, "the request is not a DeltaDiscoveryRequest");
+    return undefined;
+  }
+};
+
 /** Serves delta ADS over TLS; listens when it resolves. */
 export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServer> => {
   const { logger, observe } = options;
   const encoder = createResponseEncoder();
-  const pace = createPacer({ most: 256, milliseconds: 5 });
+  const pace = createPacer({ turnMilliseconds: 10, most: Number.POSITIVE_INFINITY });
+  const paceOpening = createPacer({ turnMilliseconds: 10, most: 16 });
   let streams = 0;
 
   /** Authenticates and attaches; undefined if the call has ended or was refused meanwhile. */
@@ -174,12 +184,19 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
     );
     return {
       message: (bytes) => {
-        const request = fromBinary(DeltaDiscoveryRequestSchema, bytes);
-        if (stream !== undefined) return stream.receive(request);
         call.pause();
-        if (isFirst) first.resolve(request);
-        else early.push(request);
+        const isNow = isFirst;
         isFirst = false;
+        (isNow ? paceOpening : pace)(() => {
+          if (ending.signal.aborted) return;
+          // Until it is known who asks, no more than what is under way is read.
+          if (stream !== undefined) call.resume();
+          const request = decode(call, bytes);
+          if (request === undefined) return;
+          if (isNow) first.resolve(request);
+          else if (stream === undefined) early.push(request);
+          else stream.receive(request);
+        });
       },
       halfClosed: () => call.end(status.OK),
       closed: () => {

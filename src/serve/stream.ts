@@ -17,14 +17,19 @@ const wildcardTypes: ReadonlySet<string> = new Set([typeUrls.cluster, typeUrls.l
 interface Subscription {
   readonly isWildcard: boolean;
   names: NameSet;
-  /** Names to send when the proxy has answered the last response. */
-  readonly pending: Set<string>;
+  /** Names to send when the proxy has answered the last response; at first all that it asked for. */
+  pending: "all" | Set<string>;
   /** The nonce that is not answered yet. One response a type is under way at most: a slow proxy costs no memory. */
   outstanding: string | undefined;
   /** What the response that is not answered yet holds, to name it if it is rejected. */
   sent: readonly (readonly EncodedResource[])[];
   /** A response is owed even if nothing is to be sent: the proxy waits for the first one. */
   isOwed: boolean;
+}
+
+interface Gathered {
+  readonly found: readonly (readonly EncodedResource[])[];
+  readonly gone: readonly string[];
 }
 
 export interface DeltaStreamOptions {
@@ -47,6 +52,10 @@ export interface DeltaStream {
 /** From this many on, walking the layers is cheaper than sorting. */
 const manyNames = 64;
 
+type Held = DeltaDiscoveryRequest["initialResourceVersions"];
+
+const isPending = ({ pending }: Subscription): boolean => pending === "all" || pending.size > 0;
+
 const isServed = (type: string): type is TypeUrl => (pushOrder as readonly string[]).includes(type);
 
 /** The state of one delta ADS stream (xDS protocol, incremental variant): what is subscribed, sent and answered. */
@@ -62,45 +71,48 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
   };
 
   /**
-   * The resources by layer, and the names that no layer has. In an order that does not depend on the proxy, which asks
-   * in any: so that all who ask for the same are sent the same bytes.
+   * The pending resources by layer, and the names that no layer has. In an order that does not depend on the proxy,
+   * which asks in any: so that all who ask for the same are sent the same bytes.
    */
-  const gather = (
-    type: TypeUrl,
-    names: ReadonlySet<string>,
-  ): { readonly found: readonly (readonly EncodedResource[])[]; readonly gone: readonly string[] } => {
-    const missing = new Set(names);
-    const sorted = names.size < manyNames ? [...names].sort() : undefined;
+  const gather = (type: TypeUrl, { pending, isWildcard, names }: Subscription): Gathered => {
+    const named: NameSet = pending === "all" ? names : pending;
+    const isEverything = pending === "all" && isWildcard;
+    const sorted = !isEverything && named.size < manyNames ? [...named].sort() : undefined;
+    let count = 0;
+    const before: ResourceView[] = [];
     const found = options.layers.map((layer) => {
       const resources: EncodedResource[] = [];
       for (const name of sorted ?? layer.names(type)) {
-        const resource = missing.has(name) ? layer.get(type, name) : undefined;
-        if (resource === undefined) continue;
+        if (!isEverything && sorted === undefined && !named.has(name)) continue;
+        const resource = layer.get(type, name);
+        if (resource === undefined || before.some((first) => first.get(type, name) !== undefined)) continue;
         resources.push(resource);
-        missing.delete(name);
       }
+      if (resources.length > 0) before.push(layer);
+      count += resources.length;
       return resources;
     });
-    return { found, gone: [...missing].sort() };
+    const isComplete = !isEverything && count === named.size;
+    return { found, gone: isComplete ? [] : [...named].filter((name) => lookUp(type, name) === undefined).sort() };
   };
 
   const mustWait = (type: TypeUrl): boolean => {
     if (type !== typeUrls.cluster && type !== typeUrls.endpoint) return false;
     return [typeUrls.listener, typeUrls.route].some((later) => {
       const subscription = subscriptions.get(later);
-      return subscription !== undefined && (subscription.outstanding !== undefined || subscription.pending.size > 0);
+      return subscription !== undefined && (subscription.outstanding !== undefined || isPending(subscription));
     });
   };
 
   const send = (type: TypeUrl, subscription: Subscription): void => {
     if (subscription.outstanding !== undefined) return;
-    if (subscription.pending.size === 0 && !subscription.isOwed) return;
-    const { found, gone } = gather(type, subscription.pending);
+    if (!isPending(subscription) && !subscription.isOwed) return;
+    const { found, gone } = gather(type, subscription);
     const removed = gone.length > 0 && mustWait(type) ? [] : gone;
     const isEmpty = found.every(({ length }) => length === 0);
     if (isEmpty && removed.length === 0 && !subscription.isOwed) return;
-    subscription.pending.clear();
-    if (removed.length === 0) for (const name of gone) subscription.pending.add(name);
+    if (subscription.pending !== "all" && removed.length === gone.length) subscription.pending.clear();
+    else subscription.pending = new Set(removed.length === 0 ? gone : []);
     subscription.isOwed = false;
     const message = options.encoder.message(type, found, removed, options.mayDeflate);
     subscription.outstanding = message.nonce;
@@ -124,7 +136,7 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
 
   const mark = (type: TypeUrl, names: Iterable<string>): void => {
     const subscription = subscriptions.get(type);
-    if (subscription === undefined) return;
+    if (subscription === undefined || subscription.pending === "all") return;
     for (const name of names)
       if (subscription.isWildcard || subscription.names.has(name)) subscription.pending.add(name);
   };
@@ -135,31 +147,36 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
     const subscription: Subscription = {
       isWildcard,
       names: noNames,
-      pending: new Set(),
+      pending: "all",
       outstanding: undefined,
       sent: [],
       isOwed: true,
     };
     subscriptions.set(type, subscription);
-    if (isWildcard)
-      for (const layer of options.layers) for (const name of layer.names(type)) subscription.pending.add(name);
     return subscription;
   };
 
+  /** All that is pending but what the proxy says to hold already, and with what it holds and nobody has. */
+  const withoutHeld = (type: TypeUrl, { isWildcard, names }: Subscription, held: Held): Set<string> => {
+    const pending = new Set(names);
+    if (isWildcard) for (const layer of options.layers) for (const name of layer.names(type)) pending.add(name);
+    for (const [name, version] of Object.entries(held))
+      if (lookUp(type, name)?.version === version) pending.delete(name);
+      else pending.add(name);
+    return pending;
+  };
+
   const subscribe = (type: TypeUrl, request: DeltaDiscoveryRequest): void => {
-    const isFirst = !subscriptions.has(type);
-    const subscription = subscriptions.get(type) ?? begin(type, request);
+    const known = subscriptions.get(type);
+    const subscription = known ?? begin(type, request);
+    const { resourceNamesUnsubscribe: unsubscribed, initialResourceVersions: held } = request;
     const named = request.resourceNamesSubscribe.filter((name) => name !== "*");
-    for (const name of named) subscription.pending.add(name);
-    if (!subscription.isWildcard)
-      for (const name of request.resourceNamesUnsubscribe) subscription.pending.delete(name);
-    subscription.names = changeNames(subscription.names, named, request.resourceNamesUnsubscribe);
-    if (!isFirst) return;
-    for (const [name, version] of Object.entries(request.initialResourceVersions)) {
-      const current = lookUp(type, name);
-      if (current?.version === version) subscription.pending.delete(name);
-      else subscription.pending.add(name);
-    }
+    subscription.names = changeNames(subscription.names, named, unsubscribed);
+    if (subscription.pending !== "all") {
+      for (const name of named) subscription.pending.add(name);
+      if (!subscription.isWildcard) for (const name of unsubscribed) subscription.pending.delete(name);
+    } else if (known === undefined && Object.keys(held).length > 0)
+      subscription.pending = withoutHeld(type, subscription, held);
   };
 
   const answer = (type: TypeUrl, subscription: Subscription, request: DeltaDiscoveryRequest): void => {

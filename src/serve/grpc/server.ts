@@ -210,7 +210,7 @@ export const startGrpcServer = async (options: GrpcServerOptions): Promise<GrpcS
   });
 
   // A handshake costs most of what a proxy costs: a few of them in each turn of the event loop.
-  const pace = createPacer({ most: 4, milliseconds: 5 });
+  const pace = createPacer({ turnMilliseconds: 10, most: 16 });
   const gate = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
