@@ -117,7 +117,7 @@ const usage = async (): Promise<Usage> => {
   const { user, system } = process.cpuUsage();
   const delays = { p99: loopDelay.percentile(99) / 1e6, max: loopDelay.max / 1e6 };
   for (let round = 0; round < 3; round++) {
-    globalThis.gc?.();
+    globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const { rss, heapUsed, external } = process.memoryUsage();

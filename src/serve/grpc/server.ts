@@ -88,6 +88,20 @@ const acceptsDeflate = (headers: IncomingHttpHeaders): boolean => {
   return typeof accepted === "string" && accepted.split(",").some((encoding) => encoding.trim() === "deflate");
 };
 
+/**
+ * A connection keeps a buffer of the size of its largest single write, and one of its largest read: small pieces, and a
+ * small window for requests, keep a thousand connections small.
+ */
+const pieceBytes = 16_000;
+const requestWindowBytes = 16_384;
+
+const cut = (buffer: Buffer): readonly Buffer[] =>
+  buffer.length <= pieceBytes
+    ? [buffer]
+    : Array.from({ length: Math.ceil(buffer.length / pieceBytes) }, (_, at) =>
+        buffer.subarray(at * pieceBytes, (at + 1) * pieceBytes),
+      );
+
 const createCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): GrpcCall => {
   const { remoteAddress, remotePort } = stream.session?.socket ?? {};
   const deflates = acceptsDeflate(headers);
@@ -103,6 +117,14 @@ const createCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Gr
     );
     stream.once("wantTrailers", () => stream.sendTrailers(ending ?? trailersOf(status.OK)));
   };
+  const pieces: Buffer[] = [];
+  let isWriting = false;
+  const writeNext = (): void => {
+    const piece = pieces.shift();
+    isWriting = piece !== undefined;
+    if (piece !== undefined) stream.write(piece, writeNext);
+    else if (ending !== undefined) stream.end();
+  };
   return {
     headers,
     peer: `${remoteAddress}:${remotePort}`,
@@ -110,13 +132,13 @@ const createCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Gr
     write: (frames) => {
       if (ending !== undefined || stream.closed || stream.destroyed) return;
       respond();
-      stream.cork();
-      for (const part of frames) stream.write(part);
-      stream.uncork();
+      pieces.push(...frames.flatMap(cut));
+      if (!isWriting) writeNext();
     },
     end: (code, details, more) => {
       if (ending !== undefined || stream.closed || stream.destroyed) return;
       ending = trailersOf(code, details, more);
+      if (isWriting) return;
       if (stream.headersSent) stream.end();
       else stream.respond({ ...base, ...ending }, { endStream: true });
       // What the peer may still send is of no use.
@@ -189,7 +211,7 @@ export const startGrpcServer = async (options: GrpcServerOptions): Promise<GrpcS
     ...tlsOf(options.certificate),
     minVersion: "TLSv1.2",
     handshakeTimeout: handshakeMilliseconds,
-    settings: { maxConcurrentStreams: 16, enablePush: false },
+    settings: { maxConcurrentStreams: 16, enablePush: false, initialWindowSize: requestWindowBytes },
   });
   const sessions = new Set<ServerHttp2Session>();
   const calls = new Map<ServerHttp2Stream, GrpcCall>();
