@@ -104,14 +104,19 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
   });
 };
 
-export const tcpProxy = (cluster: string): Filter =>
+/** With affinity, the client's address chooses the endpoint. */
+export const tcpProxy = (cluster: string, affinity = false): Filter =>
   create(FilterSchema, {
     name: "envoy.filters.network.tcp_proxy",
     configType: {
       case: "typedConfig",
       value: packed(
         TcpProxySchema,
-        create(TcpProxySchema, { statPrefix: cluster, clusterSpecifier: { case: "cluster", value: cluster } }),
+        create(TcpProxySchema, {
+          statPrefix: cluster,
+          clusterSpecifier: { case: "cluster", value: cluster },
+          ...(affinity ? { hashPolicy: [{ policySpecifier: { case: "sourceIp" as const, value: {} } }] } : {}),
+        }),
       ),
     },
   });

@@ -152,12 +152,12 @@ export const httpPortListener = (port: number, families: IpFamilies, mesh: MeshC
 export const addressListenerName = (address: string, port: number): string => `${address}_${port}`;
 
 /** One address of one service, for TCP. */
-export const tcpListener = (address: string, port: number, cluster: string): Listener =>
+export const tcpListener = (address: string, port: number, cluster: string, affinity: boolean): Listener =>
   create(ListenerSchema, {
     ...outbound,
     name: addressListenerName(address, port),
     address: socketAddress(address, port),
-    filterChains: [chain("tcp", {}, [tcpProxy(cluster)])],
+    filterChains: [chain("tcp", {}, [tcpProxy(cluster, affinity)])],
   });
 
 /** One address of one service, for a port whose protocol is not declared. */
@@ -166,6 +166,7 @@ export const detectingListener = (
   port: number,
   host: string,
   cluster: string,
+  affinity: boolean,
   mesh: MeshConfig,
 ): Listener =>
   create(ListenerSchema, {
@@ -175,7 +176,7 @@ export const detectingListener = (
     address: socketAddress(address, port),
     listenerFilters: [tlsInspector(), httpInspector()],
     filterChains: detectedHttpChains(`outbound_${address}_${port}`, hostRouteName(host, port)),
-    defaultFilterChain: chain("tcp", {}, [tcpProxy(cluster)]),
+    defaultFilterChain: chain("tcp", {}, [tcpProxy(cluster, affinity)]),
   });
 
 /** The chains of one inbound port, permissive: mutual TLS of the mesh and everything else, side by side. */

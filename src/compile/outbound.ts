@@ -50,8 +50,8 @@ const addressListeners = (
     .map(({ address, number }) => {
       const listener =
         port.protocol === "auto"
-          ? detectingListener(address, number, service.host, cluster, snapshot.mesh)
-          : tcpListener(address, number, cluster);
+          ? detectingListener(address, number, service.host, cluster, service.clientAffinity, snapshot.mesh)
+          : tcpListener(address, number, cluster, service.clientAffinity);
       const name = addressListenerName(address, number);
       return { type: typeUrls.listener, resource: encodeResource(typeUrls.listener, name, ListenerSchema, listener) };
     });
