@@ -37,7 +37,11 @@ test.before(async (context) => {
       alias("alias", "backend.default.svc.cluster.local"),
       echoPod("backend-0", "backend"),
       echoPod("backend-1", "backend"),
-      service("sticky", { http: [80, 8080] }, { selector: { app: "backend" }, spec: { sessionAffinity: "ClientIP" } }),
+      service(
+        "sticky",
+        { http: [80, 8080], any: [81, 8081], tcp: [7071, 7071] },
+        { selector: { app: "backend" }, spec: { sessionAffinity: "ClientIP" } },
+      ),
       service("mixed"),
       echoPod("mixed-0", "mixed"),
       echoPod("mixed-1", "mixed", plain),
@@ -103,6 +107,9 @@ test("an ExternalName that stands for a Service of the mesh is that Service", as
 test("sessionAffinity ClientIP keeps a client at one pod, on every connection", async ({ mesh }) => {
   const options = { count: 40, newConnections: true };
   assert.is(podsOf(await mesh.call("client", "http://sticky/", options)).length, 1);
+  assert.is(podsOf(await mesh.call("client", "http://sticky:81/", { ...options, protocol: "http2" })).length, 1);
+  const greetings = await mesh.call("client", "tcp://sticky:7071", options);
+  assert.is(new Set(greetings.map(({ body, error }) => error ?? body.split(" ")[0])).size, 1);
   assert.is(podsOf(await mesh.call("client", "http://backend/", options)).length, 2);
 });
 
@@ -168,6 +175,7 @@ test("certificates that others have signed, or for another trust domain, are ref
       const text = "GET / HTTP/1.1\r\nhost: backend\r\nconnection: close\r\n\r\n";
       const [answer] = await mesh.call("outside", `tls://${mesh.pod("backend-0").address}:${port}`, {
         body: text,
+        untilClose: port === 8080,
         tls,
       });
       assert.is(answer!.body.length > 0, isTaken, `${name} on ${port}: ${answer?.error} ${answer?.body}`);
