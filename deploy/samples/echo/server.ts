@@ -1,10 +1,12 @@
 import { createServer as createHttpServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
 import { createServer as createTcpServer, type Socket } from "node:net";
 import { hostname } from "node:os";
 import { type handleUnaryCall, Server, ServerCredentials } from "@grpc/grpc-js";
 
 /**
- * A sample service: HTTP on 8080, gRPC health on 9090, TCP echo on 7070 (HTTP_PORT, GRPC_PORT, TCP_PORT change them).
+ * A sample service: HTTP on 8080, HTTP/2 without TLS on 8081, gRPC health on 9090, TCP echo on 7070, and on 7071 a server
+ * that speaks first (HTTP_PORT, HTTP2_PORT, GRPC_PORT, TCP_PORT, GREETING_PORT change them).
  * GET / tells what arrived; /healthz is 200; /call?url=URL fetches and tells what came back, with &count=N a tally of N
  * calls one after another by status and version, &header=NAME:VALUE (may be repeated) goes with each; /delay?ms=N answers
  * late; /seen tells how many other requests came, by their Host;
@@ -94,6 +96,12 @@ const tcp = createTcpServer((socket: Socket) => {
   socket.pipe(socket);
 });
 
+/** As mail and database servers do: says who it is and who called before the client has said anything. */
+const greeting = createTcpServer((socket: Socket) => {
+  socket.on("error", () => socket.destroy());
+  socket.end(`${process.env["POD_NAME"] ?? hostname()} greets ${socket.remoteAddress}\n`);
+});
+
 const stop = (part: string | null): boolean => {
   if (part === "http") http.close();
   else if (part === "tcp") tcp.close();
@@ -136,6 +144,13 @@ const http = createHttpServer((message, response) => {
   route(message, response).catch((error: Error) => answer(response, 502, { error: error.message }));
 });
 
+// The compatibility interface of HTTP/2 has what `route` uses.
+const http2 = createHttp2Server((message, response) => {
+  route(message as unknown as IncomingMessage, response as unknown as ServerResponse).catch((error: Error) =>
+    answer(response as unknown as ServerResponse, 502, { error: error.message }),
+  );
+});
+
 const servingStatus = Buffer.from([0x08, 0x01]);
 const check: handleUnaryCall<Buffer, Buffer> = (_call, callback) => callback(null, servingStatus);
 grpc.addService(
@@ -155,15 +170,19 @@ grpc.addService(
 
 http.keepAliveTimeout = 75_000;
 http.listen(portOf("HTTP_PORT", 8080));
+http2.listen(portOf("HTTP2_PORT", 8081));
 tcp.listen(portOf("TCP_PORT", 7070));
-grpc.bindAsync(`0.0.0.0:${portOf("GRPC_PORT", 9090)}`, ServerCredentials.createInsecure(), (error) => {
+greeting.listen(portOf("GREETING_PORT", 7071));
+grpc.bindAsync(`[::]:${portOf("GRPC_PORT", 9090)}`, ServerCredentials.createInsecure(), (error) => {
   if (error !== null) console.error(`gRPC: ${error.message}`);
 });
 
 process.on("SIGTERM", () => {
   // close() ends idle connections and lets requests under way finish.
   http.close();
+  http2.close();
   tcp.close();
+  greeting.close();
   grpc.tryShutdown(() => {});
   setTimeout(() => process.exit(0), 10_000).unref();
 });
