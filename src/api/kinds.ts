@@ -5,11 +5,13 @@ import { envoyFilter } from "./networking/envoy-filter.js";
 import { proxyConfig } from "./networking/proxy-config.js";
 import { serviceEntry } from "./networking/service-entry.js";
 import { sidecar } from "./networking/sidecar.js";
+import { virtualService } from "./networking/virtual-service.js";
 import { workloadEntry } from "./networking/workload-entry.js";
 import { workloadGroup } from "./networking/workload-group.js";
 
 /** Every kind of the configuration API, by its name: watching, validation and the definitions in a cluster go by this. */
 export const configurationKinds = {
+  VirtualService: virtualService,
   DestinationRule: destinationRule,
   EnvoyFilter: envoyFilter,
   ServiceEntry: serviceEntry,
