@@ -6,7 +6,9 @@ const isManifest = (name: string): boolean => /\.(ya?ml|json)$/.test(name);
 
 const filesOf = async (path: string): Promise<readonly string[]> => {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new Error(`${path}: cannot be read: ${error.code ?? error.message}; name a file, a directory, or - for standard input`);
+    throw new Error(
+      `${path}: cannot be read: ${error.code ?? error.message}; name a file, a directory, or - for standard input`,
+    );
   });
   if (!found.isDirectory()) return [path];
   const entries = await readdir(path, { recursive: true, withFileTypes: true });

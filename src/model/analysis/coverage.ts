@@ -75,8 +75,7 @@ interface StaticMatch {
   readonly sourceNamespace?: string;
 }
 
-const coversPort = (wide: StaticMatch, narrow: StaticMatch): boolean =>
-  !wide.port || wide.port === narrow.port;
+const coversPort = (wide: StaticMatch, narrow: StaticMatch): boolean => !wide.port || wide.port === narrow.port;
 
 const coversGateways = (wide: StaticMatch, narrow: StaticMatch, all: readonly string[]): boolean => {
   if (wide.gateways === undefined || wide.gateways.length === 0) return true;
@@ -90,14 +89,10 @@ const coversSource = (wide: StaticMatch, narrow: StaticMatch): boolean =>
 
 /** For HTTP, a match that names gateways looks at no source. */
 const sourceOf = (match: HttpMatchRequest): StaticMatch =>
-  match.gateways === undefined || match.gateways.length === 0 ? (match as StaticMatch) : {};
+  match.gateways === undefined || match.gateways.length === 0 ? match : {};
 
 /** Whether every request that `narrow` takes is one that `wide` takes. `gateways` are those of the resource. */
-export const coversHttp = (
-  wide: HttpMatchRequest,
-  narrow: HttpMatchRequest,
-  gateways: readonly string[],
-): boolean => {
+export const coversHttp = (wide: HttpMatchRequest, narrow: HttpMatchRequest, gateways: readonly string[]): boolean => {
   const isAnyPath = wide.uri?.prefix === "/" || wide.uri?.prefix === "";
   const folding = { wide: wide.ignoreUriCase === true, narrow: narrow.ignoreUriCase === true };
   return (
@@ -108,8 +103,8 @@ export const coversHttp = (
     coversHeaders(wide.headers, narrow.headers) &&
     coversParameters(wide.queryParams, narrow.queryParams) &&
     coversAbsence(wide.withoutHeaders, narrow.withoutHeaders) &&
-    coversPort(wide as StaticMatch, narrow as StaticMatch) &&
-    coversGateways(wide as StaticMatch, narrow as StaticMatch, gateways) &&
+    coversPort(wide, narrow) &&
+    coversGateways(wide, narrow, gateways) &&
     coversSource(sourceOf(wide), sourceOf(narrow))
   );
 };
@@ -131,10 +126,11 @@ export const coversConnection = (
   const names = "sniHosts" in wide ? wide.sniHosts : undefined;
   const own = "sniHosts" in narrow ? narrow.sniHosts : [];
   return (
-    (names === undefined || own.every((name) => names.some((known) => coversName(known.toLowerCase(), name.toLowerCase())))) &&
+    (names === undefined ||
+      own.every((name) => names.some((known) => coversName(known.toLowerCase(), name.toLowerCase())))) &&
     coversSubnets(wide.destinationSubnets, narrow.destinationSubnets) &&
-    coversPort(wide as StaticMatch, narrow as StaticMatch) &&
-    coversGateways(wide as StaticMatch, narrow as StaticMatch, gateways) &&
-    coversSource(wide as StaticMatch, narrow as StaticMatch)
+    coversPort(wide, narrow) &&
+    coversGateways(wide, narrow, gateways) &&
+    coversSource(wide, narrow)
   );
 };

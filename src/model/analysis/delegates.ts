@@ -6,15 +6,12 @@ import { exportedTo, isSeenIn, keyOf, namespaceOf } from "./named.js";
 
 const isDelegate = ({ spec }: VirtualService): boolean => spec.hosts === undefined || spec.hosts.length === 0;
 
-const checkRule = (
-  index: AnalysisIndex,
-  root: VirtualService,
-  key: string,
-  path: string,
-): readonly CodedFinding[] => {
+const checkRule = (index: AnalysisIndex, root: VirtualService, key: string, path: string): readonly CodedFinding[] => {
   const delegate = index.virtualServices().get(key);
   if (delegate === undefined)
-    return [found("HDL0116", path, `${show(key)}: there is no such VirtualService; create it, or correct name and namespace`)];
+    return [
+      found("HDL0116", path, `${show(key)}: there is no such VirtualService; create it, or correct name and namespace`),
+    ];
   const namespace = namespaceOf(root);
   const exportTo = exportedTo(delegate.spec.exportTo, namespaceOf(delegate));
   if (!isSeenIn(exportTo, namespace))
@@ -26,7 +23,9 @@ const checkRule = (
       ),
     ];
   if (!isDelegate(delegate) || (delegate.spec.gateways ?? []).length > 0)
-    return [found("HDL0120", path, `${show(key)} has hosts or gateways of its own, so it is no delegate; remove them there`)];
+    return [
+      found("HDL0120", path, `${show(key)} has hosts or gateways of its own, so it is no delegate; remove them there`),
+    ];
   if ((delegate.spec.http ?? []).some((rule) => rule.delegate !== undefined))
     return [found("HDL0120", path, `${show(key)} delegates in turn, which is one level too many; remove that`)];
   return [];
@@ -44,11 +43,17 @@ export const checkDelegates = (index: AnalysisIndex, object: VirtualService): re
       .filter((use) => keyOf(use.root) !== keyOf(object) || use.path !== `spec.http[${position}]`)
       .map((use) => `${keyOf(use.root)} ${use.path}`);
     if (others.length > 0)
-      findings.push(found("HDL0118", path, `${show(key)} is named by ${enumerate(others)} too; a change of it reaches both`));
+      findings.push(
+        found("HDL0118", path, `${show(key)} is named by ${enumerate(others)} too; a change of it reaches both`),
+      );
   });
   if (isDelegate(object) && !index.delegateUses().has(keyOf(object)))
     findings.push(
-      found("HDL0119", "spec.hosts", "there are none, so this is a delegate, and no VirtualService names it; name it, or add hosts"),
+      found(
+        "HDL0119",
+        "spec.hosts",
+        "there are none, so this is a delegate, and no VirtualService names it; name it, or add hosts",
+      ),
     );
   return findings;
 };

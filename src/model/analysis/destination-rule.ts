@@ -1,4 +1,5 @@
 import { show } from "../../api/findings.js";
+import type { Service } from "../../api/kubernetes.js";
 import type { DestinationRule, TrafficPolicy } from "../../api/networking/destination-rule.js";
 import type { ServiceEntry } from "../../api/networking/service-entry.js";
 import { exportOf, lookup, type RuleGroup } from "./destination-rules.js";
@@ -10,7 +11,6 @@ import { resolveHost } from "./reference.js";
 import { labelsText } from "./scope.js";
 import { checkTls } from "./tls.js";
 import { hasLabels, selectedBy, type Workload } from "./workloads.js";
-import type { Service } from "../../api/kubernetes.js";
 
 const blocksOf = (policy: TrafficPolicy | undefined): readonly string[] =>
   Object.entries(policy ?? {})
@@ -23,8 +23,7 @@ const policyOf = (rules: readonly DestinationRule[]): TrafficPolicy | undefined 
 const isSame = (left: ReadonlySet<string>, right: ReadonlySet<string>): boolean =>
   left.size === right.size && [...left].every((value) => right.has(value));
 
-const selectorOf = ({ spec }: DestinationRule): string =>
-  labelsText(spec.workloadSelector?.matchLabels ?? {});
+const selectorOf = ({ spec }: DestinationRule): string => labelsText(spec.workloadSelector?.matchLabels ?? {});
 
 /** What the older rules of its host and namespace leave of this one. */
 const checkOlder = (object: DestinationRule, older: readonly DestinationRule[]): readonly CodedFinding[] => {
@@ -67,10 +66,7 @@ const checkOlder = (object: DestinationRule, older: readonly DestinationRule[]):
 };
 
 /** What wider rules say that does not hold for this host because of this one. */
-const checkHidden = (
-  siblings: readonly DestinationRule[],
-  hidden: readonly RuleGroup[],
-): readonly CodedFinding[] => {
+const checkHidden = (siblings: readonly DestinationRule[], hidden: readonly RuleGroup[]): readonly CodedFinding[] => {
   const own = blocksOf(policyOf(siblings));
   const ownSubsets = new Set(siblings.flatMap(({ spec }) => (spec.subsets ?? []).map(({ name }) => name)));
   return hidden.flatMap((group) => {

@@ -92,9 +92,11 @@ export const indexHosts = (
   const wildcards = new Map<string, HostEntry[]>();
   const byLabel = new Map<string, HostEntry[]>();
   const add = (entry: HostEntry): void => {
-    if (entry.host.startsWith("*")) return push(wildcards, entry.host.slice(1), entry);
-    push(exact, entry.host, entry);
-    push(byLabel, entry.host.split(".", 1)[0] ?? "", entry);
+    if (entry.host.startsWith("*")) push(wildcards, entry.host.slice(1), entry);
+    else {
+      push(exact, entry.host, entry);
+      push(byLabel, entry.host.split(".", 1)[0] ?? "", entry);
+    }
   };
   for (const service of services) add(entryOfService(service, clusterDomain));
   for (const entry of serviceEntries) for (const host of entriesOfServiceEntry(entry)) add(host);

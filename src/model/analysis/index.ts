@@ -123,7 +123,8 @@ export const buildAnalysisIndex = (objects: AnalysisObjects, mesh: MeshConfig): 
   });
   const addressless = once(() => {
     const byPort = new Map<number, ServiceEntry[]>();
-    for (const object of objects.serviceEntries ?? []) for (const port of opaquePorts(object)) push(byPort, port, object);
+    for (const object of objects.serviceEntries ?? [])
+      for (const port of opaquePorts(object)) push(byPort, port, object);
     return sorted(byPort);
   });
   const servicesBySelector = once(() => {
@@ -145,9 +146,7 @@ export const buildAnalysisIndex = (objects: AnalysisObjects, mesh: MeshConfig): 
     workloads: once(() =>
       indexWorkloads(objects.pods ?? [], objects.templates ?? [], objects.workloadEntries ?? [], namespaces()),
     ),
-    virtualServices: once(
-      () => new Map([...(objects.virtualServices ?? [])].map((object) => [keyOf(object), object])),
-    ),
+    virtualServices: once(() => new Map([...(objects.virtualServices ?? [])].map((object) => [keyOf(object), object]))),
     virtualServicesByHost,
     delegateUses,
     destinationRules,

@@ -1,7 +1,7 @@
-import { completionOf, entriesOf, type HostEntry, qualify, seenFrom } from "./hosts.js";
-import { type CodedFinding, enumerate, found } from "./finding.js";
-import type { AnalysisIndex } from "./index.js";
 import { show } from "../../api/findings.js";
+import { type CodedFinding, enumerate, found } from "./finding.js";
+import { completionOf, entriesOf, type HostEntry, qualify, seenFrom } from "./hosts.js";
+import type { AnalysisIndex } from "./index.js";
 
 export interface Reference {
   /** As a client of the namespace sees it. */

@@ -33,7 +33,9 @@ export const checkSelector = (
   if (namespaces.some((name) => selectedBy(workloads, name, labels).length > 0)) return [];
   const elsewhere = [...workloads.byNamespace.keys()].find((name) => selectedBy(workloads, name, labels).length > 0);
   const cure =
-    elsewhere === undefined ? "correct the labels" : `namespace ${elsewhere} has some: is the resource meant for there?`;
+    elsewhere === undefined
+      ? "correct the labels"
+      : `namespace ${elsewhere} has some: is the resource meant for there?`;
   return [found("HDL0401", path, `${show(labelsText(labels))} selects no pod of namespace ${namespace}; ${cure}`)];
 };
 

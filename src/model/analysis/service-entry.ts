@@ -17,11 +17,17 @@ const checkHosts = (index: AnalysisIndex, object: ServiceEntry): readonly CodedF
   const exportTo = exportedTo(object.spec.exportTo, namespace);
   return object.spec.hosts.flatMap((host, position) => {
     const path = `spec.hosts[${position}]`;
-    const others = othersOf(index, host.toLowerCase(), keyOf(object)).filter((other) => overlap(other.exportTo, exportTo));
+    const others = othersOf(index, host.toLowerCase(), keyOf(object)).filter((other) =>
+      overlap(other.exportTo, exportTo),
+    );
     const service = others.find(({ origin }) => origin === "Service");
     if (service !== undefined)
       return [
-        found("HDL0303", path, `${show(host)} is the host of Service ${service.key} too; use another, or drop the Service`),
+        found(
+          "HDL0303",
+          path,
+          `${show(host)} is the host of Service ${service.key} too; use another, or drop the Service`,
+        ),
       ];
     const older = others.find((other) => byAge(other.object, object) < 0);
     if (older === undefined) return [];
@@ -30,7 +36,11 @@ const checkHosts = (index: AnalysisIndex, object: ServiceEntry): readonly CodedF
         ? "comes first, and this one is not seen"
         : `is what clients outside namespace ${namespace} see`;
     return [
-      found("HDL0302", path, `${show(host)}: ServiceEntry ${older.key} defines it too and ${outcome}; keep one, or restrict exportTo`),
+      found(
+        "HDL0302",
+        path,
+        `${show(host)}: ServiceEntry ${older.key} defines it too and ${outcome}; keep one, or restrict exportTo`,
+      ),
     ];
   });
 };

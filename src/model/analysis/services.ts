@@ -4,8 +4,8 @@ import { protocolOf } from "../protocol.js";
 import { type CodedFinding, enumerate, found } from "./finding.js";
 import type { AnalysisIndex } from "./index.js";
 import { byAge, keyOf, namespaceOf } from "./named.js";
-import { hasLabels, selectedBy, type Workload } from "./workloads.js";
 import { checkExportTo } from "./scope.js";
+import { hasLabels, selectedBy, type Workload } from "./workloads.js";
 
 type ServicePort = NonNullable<NonNullable<Service["spec"]>["ports"]>[number];
 
@@ -81,7 +81,9 @@ const checkSharedPods = (index: AnalysisIndex, service: Service): readonly Coded
     rivalsOf(index, service, workload).flatMap((rival) =>
       (service.spec?.ports ?? []).flatMap((port, position) => {
         const number = numberOf(port, workload);
-        const other = (rival.spec?.ports ?? []).find((theirs) => isTcp(theirs) && numberOf(theirs, workload) === number);
+        const other = (rival.spec?.ports ?? []).find(
+          (theirs) => isTcp(theirs) && numberOf(theirs, workload) === number,
+        );
         const key = `${keyOf(rival)} ${number}`;
         if (!isTcp(port) || number === undefined || other === undefined || told.has(key)) return [];
         const [own, theirs] = [protocolOf(port), protocolOf(other)];

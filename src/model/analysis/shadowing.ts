@@ -1,4 +1,9 @@
-import type { HttpMatchRequest, VirtualService } from "../../api/networking/virtual-service.js";
+import type {
+  HttpMatchRequest,
+  L4MatchAttributes,
+  TlsMatchAttributes,
+  VirtualService,
+} from "../../api/networking/virtual-service.js";
 import { coversConnection, coversHttp } from "./coverage.js";
 import { type CodedFinding, found } from "./finding.js";
 import { push } from "./named.js";
@@ -94,7 +99,11 @@ const judge = <Match>(
     else
       for (const { placed, cover } of covered)
         findings.push(
-          found("HDL0112", placed.path, `has no effect: ${cover.path} takes all that it would; remove it or move it up`),
+          found(
+            "HDL0112",
+            placed.path,
+            `has no effect: ${cover.path} takes all that it would; remove it or move it up`,
+          ),
         );
   }
   return findings;
@@ -108,7 +117,7 @@ const place = <Match>(path: string, matches: readonly Match[] | undefined): Rule
 /** Rules and matches of one VirtualService that its own earlier ones leave nothing for. */
 export const checkShadowing = ({ spec }: VirtualService): readonly CodedFinding[] => {
   const gateways = spec.gateways ?? ["mesh"];
-  const connections = [
+  const connections: readonly (readonly Rule<L4MatchAttributes | TlsMatchAttributes>[])[] = [
     (spec.tls ?? []).map((rule, index) => place(`spec.tls[${index}]`, rule.match)),
     (spec.tcp ?? []).map((rule, index) => place(`spec.tcp[${index}]`, rule.match)),
   ];

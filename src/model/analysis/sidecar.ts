@@ -53,7 +53,8 @@ const importsSomething = (index: AnalysisIndex, own: string, namespace: string, 
   if (index.virtualServicesByHost().has(pattern)) return true;
   if (!pattern.startsWith("*") && exact.get(pattern)?.some(accept)) return true;
   for (const entries of pattern.startsWith("*") ? [...exact.values(), ...wildcards.values()] : wildcards.values())
-    if (entries.some((entry) => fits(entry.host, pattern) || fits(pattern, entry.host) ? accept(entry) : false)) return true;
+    if (entries.some((entry) => (fits(entry.host, pattern) || fits(pattern, entry.host) ? accept(entry) : false)))
+      return true;
   return false;
 };
 

@@ -54,7 +54,11 @@ const judge = (
   const plain = ports.filter(({ isTls }) => !isTls);
   if (mode === "ISTIO_MUTUAL" && entry.isExternal)
     return [
-      found("HDL0205", path, `ISTIO_MUTUAL: ${entry.host} is outside the mesh and has none of its certificates; use SIMPLE or MUTUAL`),
+      found(
+        "HDL0205",
+        path,
+        `ISTIO_MUTUAL: ${entry.host} is outside the mesh and has none of its certificates; use SIMPLE or MUTUAL`,
+      ),
     ];
   if (mode === "ISTIO_MUTUAL" && without.length > 0)
     return [
@@ -67,7 +71,11 @@ const judge = (
   if (!inMesh || !isAutomatic || plain.length === 0) return [];
   if (mode === "DISABLE")
     return [
-      found("HDL0206", path, `DISABLE: ${entry.host} is in the mesh, and its traffic goes in plaintext; remove tls, and mutual TLS is automatic`),
+      found(
+        "HDL0206",
+        path,
+        `DISABLE: ${entry.host} is in the mesh, and its traffic goes in plaintext; remove tls, and mutual TLS is automatic`,
+      ),
     ];
   return mode === "SIMPLE" || mode === "MUTUAL"
     ? [
@@ -81,7 +89,11 @@ const judge = (
 };
 
 /** TLS modes against what the servers can do and the mesh does by itself. */
-export const checkTls = (index: AnalysisIndex, { spec }: DestinationRule, entry: HostEntry): readonly CodedFinding[] => {
+export const checkTls = (
+  index: AnalysisIndex,
+  { spec }: DestinationRule,
+  entry: HostEntry,
+): readonly CodedFinding[] => {
   const policies = [spec.trafficPolicy, ...(spec.subsets ?? []).map(({ trafficPolicy }) => trafficPolicy)];
   if (policies.every((policy) => policy?.tls === undefined && policy?.portLevelSettings === undefined)) return [];
   const servers = serversOf(index, entry);

@@ -95,18 +95,22 @@ const checkOwners = (index: AnalysisIndex, object: VirtualService): readonly Cod
   const own = audience(exportTo, namespace);
   return (object.spec.hosts ?? []).flatMap((host, position) => {
     const full = qualify(host, namespace, index.mesh.clusterDomain);
-    const winner = index.virtualServicesByHost().get(full)?.find((other) => {
-      if (keyOf(other) === key) return false;
-      const otherNamespace = namespaceOf(other);
-      const otherExport = exportedTo(other.spec.exportTo, otherNamespace);
-      if (!overlap(exportTo, otherExport)) return false;
-      const rank = audience(otherExport, otherNamespace);
-      return rank < own || (rank === own && byAge(other, object) < 0);
-    });
+    const winner = index
+      .virtualServicesByHost()
+      .get(full)
+      ?.find((other) => {
+        if (keyOf(other) === key) return false;
+        const otherNamespace = namespaceOf(other);
+        const otherExport = exportedTo(other.spec.exportTo, otherNamespace);
+        if (!overlap(exportTo, otherExport)) return false;
+        const rank = audience(otherExport, otherNamespace);
+        return rank < own || (rank === own && byAge(other, object) < 0);
+      });
     if (winner === undefined) return [];
     const winnerExport = exportedTo(winner.spec.exportTo, namespaceOf(winner));
     const whose = winnerExport.has("*") ? "" : ` for clients in ${enumerate(winnerExport)}`;
-    const why = audience(winnerExport, namespaceOf(winner)) < own ? "exported more narrowly" : "older, or first by name";
+    const why =
+      audience(winnerExport, namespaceOf(winner)) < own ? "exported more narrowly" : "older, or first by name";
     return [
       found(
         "HDL0110",
@@ -154,7 +158,9 @@ const checkProtocols = (index: AnalysisIndex, object: VirtualService): readonly 
   const services = servicesOf(index, object).filter(({ ports }) => ports.length > 0);
   if (services.length === 0 || services.length < (object.spec.hosts ?? []).length) return [];
   const has = new Set(services.flatMap((entry) => [...protocolsOf(entry)]));
-  const ports = services.flatMap((entry) => entry.ports.map(({ name, port }) => (name === "" ? `${port}` : `${name} ${port}`)));
+  const ports = services.flatMap((entry) =>
+    entry.ports.map(({ name, port }) => (name === "" ? `${port}` : `${name} ${port}`)),
+  );
   return (["http", "tls", "tcp"] as const).flatMap((kind) =>
     (object.spec[kind] ?? []).length === 0 || has.has(kind)
       ? []
@@ -226,7 +232,10 @@ const checkWeights = ({ spec }: VirtualService): readonly CodedFinding[] =>
   );
 
 /** Checks of a VirtualService with hosts or without, but not of its delegates. */
-export const checkVirtualServiceReferences = (index: AnalysisIndex, object: VirtualService): readonly CodedFinding[] => {
+export const checkVirtualServiceReferences = (
+  index: AnalysisIndex,
+  object: VirtualService,
+): readonly CodedFinding[] => {
   const namespace = namespaceOf(object);
   return [
     ...destinationsOf(object).flatMap((placed) => checkDestination(index, namespace, placed)),
