@@ -7,7 +7,7 @@ import { readCluster } from "./live.js";
 import { asJson, asSarif, asText, type Result } from "./output.js";
 import { inOrder, isSuppressed, levels, parseSuppression, reaches, type Suppression } from "./select.js";
 
-interface AnalyzeOptions extends ClusterOptions {
+export interface AnalyzeOptions extends ClusterOptions {
   readonly live: boolean;
   readonly namespace?: string;
   readonly allNamespaces: boolean;
@@ -18,7 +18,7 @@ interface AnalyzeOptions extends ClusterOptions {
 
 const exitCodes = { clean: 0, findings: 1, failure: 2 } as const;
 
-const analyze = async (paths: readonly string[], options: AnalyzeOptions): Promise<Result> => {
+const look = async (paths: readonly string[], options: AnalyzeOptions): Promise<Result> => {
   if (paths.length === 0 && !options.live)
     throw new Error("give files or directories (- is standard input), or -k for the cluster");
   const suppressions: readonly Suppression[] = options.suppress.map(parseSuppression);
@@ -46,12 +46,21 @@ const render = (result: Result, output: AnalyzeOptions["output"]): string => {
   return output === "sarif" ? asSarif(result) : asText(result, process.stdout);
 };
 
+/** What the command prints and exits with. Rejects with an Error for wrong use and input that cannot be read. */
+export const analyze = async (
+  paths: readonly string[],
+  options: AnalyzeOptions,
+): Promise<{ readonly output: string; readonly exitCode: number }> => {
+  const result = await look(paths, options);
+  const fails = result.reports.some(({ level }) => reaches(level, options.failureThreshold));
+  return { output: render(result, options.output), exitCode: fails ? exitCodes.findings : exitCodes.clean };
+};
+
 const run = async (paths: readonly string[], options: AnalyzeOptions): Promise<void> => {
   try {
-    const result = await analyze(paths, options);
-    process.stdout.write(render(result, options.output));
-    const fails = result.reports.some(({ level }) => reaches(level, options.failureThreshold));
-    process.exitCode = fails ? exitCodes.findings : exitCodes.clean;
+    const { output, exitCode } = await analyze(paths, options);
+    process.stdout.write(output);
+    process.exitCode = exitCode;
   } catch (error) {
     console.error(`heddle analyze: ${(error as Error).message}`);
     process.exitCode = exitCodes.failure;

@@ -159,8 +159,8 @@ export const codes = {
   HDL0120: {
     name: "DelegateWithHosts",
     level: "error",
-    meaning: "A delegate with hosts or a delegate of its own cannot be merged. The rule that names it is left out.",
-    cure: "Remove hosts, gateways and further delegates from it.",
+    meaning: "What a rule hands over to has hosts or gateways of its own, so it is no delegate. The rule is left out.",
+    cure: "Remove hosts and gateways from it.",
   },
   HDL0201: {
     name: "PolicyForUnknownHost",

@@ -26,8 +26,6 @@ const checkRule = (index: AnalysisIndex, root: VirtualService, key: string, path
     return [
       found("HDL0120", path, `${show(key)} has hosts or gateways of its own, so it is no delegate; remove them there`),
     ];
-  if ((delegate.spec.http ?? []).some((rule) => rule.delegate !== undefined))
-    return [found("HDL0120", path, `${show(key)} delegates in turn, which is one level too many; remove that`)];
   return [];
 };
 
