@@ -55,7 +55,7 @@ const loopback = (portValue: number) => ({
   },
 });
 
-const statNameOf = (cluster: string): string => cluster.replaceAll(/[|:]/g, "_");
+const statNameOf = (cluster: string): string => cluster.replaceAll(":", "_");
 
 const listenerOf = ({ cluster, hashPolicies, tcp }: Proxied) => ({
   name: cluster.name,
