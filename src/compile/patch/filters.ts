@@ -19,29 +19,13 @@ import type { CompiledPatch, PatchSet } from "./patches.js";
 import type { PatchReport } from "./report.js";
 import { patchRouteConfiguration } from "./routes.js";
 import { editSequence } from "./sequence.js";
+import { endsWell, isRouter, isTerminalNetwork } from "./terminal.js";
 import { typeNameOf } from "./types.js";
 
 type AnyFilter = Filter | HttpFilter | ListenerFilter;
 
 const configOf = ({ configType }: AnyFilter): Any | undefined =>
   configType.case === "typedConfig" ? configType.value : undefined;
-
-const configType = (filter: AnyFilter): string => typeNameOf(configOf(filter)?.typeUrl ?? "");
-
-/** Network filters after which none is asked. */
-const terminalNetworkFilters = new Set(
-  ["http_connection_manager", "tcp_proxy", "redis_proxy", "thrift_proxy", "dubbo_proxy", "echo", "direct_response"].map(
-    (name) => `envoy.filters.network.${name}`,
-  ),
-);
-const isTerminalNetwork = ({ name, ...rest }: Filter): boolean =>
-  terminalNetworkFilters.has(canonicalName(name, "network")) ||
-  /^envoy\.extensions\.filters\.network\.(http_connection_manager|tcp_proxy|redis_proxy|thrift_proxy)\./.test(
-    configType({ name, ...rest }),
-  );
-const isRouter = (filter: HttpFilter): boolean =>
-  canonicalName(filter.name, "http") === "envoy.filters.http.router" ||
-  configType(filter) === "envoy.extensions.filters.http.router.v3.Router";
 
 const sameName = (wanted: string | undefined, filter: AnyFilter, level: FilterLevel): boolean =>
   wanted === undefined || wanted === "" || canonicalName(wanted, level) === canonicalName(filter.name, level);
@@ -108,6 +92,7 @@ const patchManager = (
       anchorOf: httpAnchor,
       matches: (patch, filter) => sameName(httpAnchor(patch), filter, "http"),
       isTerminal: isRouter,
+      endsWell: (filters) => endsWell(filters, "http"),
       placeOf: placeByClass,
     },
     report,
@@ -167,6 +152,7 @@ export const patchNetworkFilters = (
       anchorOf: networkAnchor,
       matches: (patch, filter) => sameName(networkAnchor(patch), filter, "network"),
       isTerminal: isTerminalNetwork,
+      endsWell: (filters) => endsWell(filters, "network"),
     },
     report,
   );

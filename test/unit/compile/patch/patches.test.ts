@@ -332,7 +332,10 @@ test("LISTENER: merge, lists replaced, removal, a name that stays", () => {
   assert.is(merge.after?.listenerFilters.length, 2);
   assert.is(listenerAfter(patch("REMOVE", ""), httpListener(), outbound).after, undefined);
   const replaced = listenerAfter(
-    patch("MERGE_AND_REPLACE_LIST", ", value: {listener_filters: [{name: envoy.filters.listener.tls_inspector}]}"),
+    patch(
+      "MERGE_AND_REPLACE_LIST",
+      ', value: {listener_filters: [{name: envoy.filters.listener.tls_inspector, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector}}]}',
+    ),
     httpListener(),
     outbound,
   );
@@ -381,7 +384,7 @@ test("FILTER_CHAIN: merge by destination port, removal, addition, none of it int
     `, value: {name: own, filter_chain_match: {${match}}, filters: [{name: envoy.filters.network.echo, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo}}]}`;
   assert.is(chains(listenerAfter(patch("ADD", "", chain("destination_port: 1"))).after).at(-1), "own");
   const twin = listenerAfter(patch("ADD", "", chain("destination_port: 9090, transport_protocol: tls")));
-  assert.match(twin.told[0]!, /^error .*would match the same/);
+  assert.match(twin.told[0]!, /^error .*would match what 0.0.0.0_9090-tls does/);
 });
 
 test("inline routes of inbound listeners take route patches", () => {
@@ -529,7 +532,11 @@ test("ADD brings listeners, clusters and extension configurations, once and by c
       patch("CLUSTER", "ANY", cluster("any")) +
         patch("CLUSTER", "SIDECAR_INBOUND", cluster("in")) +
         patch("CLUSTER", "SIDECAR_OUTBOUND", cluster("any")) +
-        patch("LISTENER", "GATEWAY", "{name: edge, address: {socket_address: {address: 0.0.0.0, port_value: 9}}}") +
+        patch(
+          "LISTENER",
+          "GATEWAY",
+          '{name: edge, address: {socket_address: {address: 0.0.0.0, port_value: 9}}, filter_chains: [{filters: [{name: echo, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo}}]}]}',
+        ) +
         patch(
           "EXTENSION_CONFIG",
           "SIDECAR_INBOUND",

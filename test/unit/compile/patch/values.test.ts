@@ -143,6 +143,16 @@ const table: readonly (readonly [string, readonly [string, string, string], read
     ["CLUSTER", merge, "{http2_protocol_options: {}}"],
     [/^warning \.http2_protocol_options: Envoy deprecates this field/],
   ],
+  [
+    "a filter of another level",
+    ["LISTENER_FILTER", "ADD", `{name: a, typed_config: {${lua}}}`],
+    [/^error \.typed_config: .*Lua is a filter of the http level and not of the listener level; use it there$/],
+  ],
+  [
+    "an extension without its configuration, deep in a value",
+    ["LISTENER", merge, "{filter_chains: [{filters: [{name: envoy.filters.network.echo}]}]}"],
+    [/^error \.filter_chains\[0\]\.filters\[0\]\.typed_config: is required/],
+  ],
   ["null is unset", ["CLUSTER", merge, "{connect_timeout: null, name: null}"], []],
 ];
 
