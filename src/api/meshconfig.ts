@@ -193,12 +193,7 @@ export const readMeshConfig = (
   const { used, unused } = splitUnused(value);
   const { value: normal, findings: read } = normalize(nodeOf(MeshConfigSchema), used, root);
   const misfits = [...fits(normal, root), ...errorIf("cluster.domain", domainFault(clusterDomain))];
-  const findings = [
-    ...unused,
-    ...read,
-    ...misfits,
-    ...(misfits.length > 0 ? [] : check(normal as MeshConfigFields)),
-  ];
+  const findings = [...unused, ...read, ...misfits, ...(misfits.length > 0 ? [] : check(normal as MeshConfigFields))];
   const errors = findings.filter(({ severity }) => severity === "error");
   if (errors.length > 0) throw new Error(errors.map(({ path, message }) => `${path}: ${message}`).join("\n"));
   for (const finding of findings) warn(finding);

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { type AdmissionServer, type AdmitPod, startAdmissionServer } from "../admission/server.js";
 import type { Analyse } from "../admission/validation.js";
 import type { ObjectSource } from "../api/kubernetes.js";
+import { createLastGood, type Judgement } from "../api/last-good.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type Compiler, createCompiler } from "../compile/compiler.js";
 import { type CertificateAuthority, openAuthority, type SecretStore } from "../identity/authority.js";
@@ -25,6 +26,8 @@ export interface ControlPlaneOptions {
   readonly serverNames: readonly string[];
   readonly logger: Logger;
   readonly observe?: XdsObserver;
+  /** Told of each resource of the configuration API that came or changed, before the model has it. */
+  readonly judged?: (judgements: readonly Judgement[]) => void;
 }
 
 export interface ControlPlane {
@@ -40,12 +43,25 @@ const servingLifetimeSeconds = 90 * 24 * 3600;
 /** Long before the serving certificate ends, and often enough that a failure has many more tries. */
 const servingRenewalMilliseconds = 7 * 24 * 3600 * 1000;
 
+const tellFaults = (logger: Logger, { kind, namespace, name, findings, inForce }: Judgement): void => {
+  if (inForce === "judged") return;
+  const faults = findings.map(({ path, message }) => `${path}: ${message}`);
+  const rest = inForce === "earlier" ? "; its last valid version stays in force" : "";
+  logger.warn({ kind, namespace, name, faults }, `an invalid resource has no effect${rest}`);
+};
+
 /** Wires the rooms and listens; resolves when the first list of objects is in and both servers answer. */
 export const startControlPlane = async (options: ControlPlaneOptions): Promise<ControlPlane> => {
   const { logger, mesh } = options;
   const authority = await openAuthority(options.secrets, mesh.trustDomain);
   const compiler = createCompiler(mesh);
-  options.source.subscribe(compiler.apply);
+  const keepLastGood = createLastGood();
+  options.source.subscribe((events) => {
+    const kept = keepLastGood(events);
+    for (const judgement of kept.judgements) tellFaults(logger, judgement);
+    options.judged?.(kept.judgements);
+    compiler.apply(kept.events);
+  });
   await options.source.synced;
   const certificates = createWorkloadCertificates({
     authority: () => authority,
