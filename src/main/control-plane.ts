@@ -7,6 +7,7 @@ import type { MeshConfig } from "../api/meshconfig.js";
 import { type Compiler, createCompiler } from "../compile/compiler.js";
 import { type CertificateAuthority, openAuthority, type SecretStore } from "../identity/authority.js";
 import { createWorkloadCertificates } from "../identity/workload.js";
+import { noProxyConfigs, type ProxyConfigs, withProxyConfigs } from "../model/proxy-config.js";
 import type { Authenticate } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
 import { createConfiguration } from "./configuration.js";
@@ -16,7 +17,7 @@ export interface ControlPlaneOptions {
   readonly source: ObjectSource;
   readonly secrets: SecretStore;
   readonly authenticate: Authenticate;
-  readonly admit: (compiler: Compiler) => AdmitPod;
+  readonly admit: (compiler: Compiler, proxyConfigs: () => ProxyConfigs) => AdmitPod;
   /** Findings about a valid resource that others give rise to, for admission. */
   readonly analyse?: (compiler: Compiler) => Analyse;
   readonly host: string;
@@ -56,10 +57,12 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   const authority = await openAuthority(options.secrets, mesh.trustDomain);
   const compiler = createCompiler(mesh);
   const keepLastGood = createLastGood();
+  let proxyConfigs = noProxyConfigs;
   options.source.subscribe((events) => {
     const kept = keepLastGood(events);
     for (const judgement of kept.judgements) tellFaults(logger, judgement);
     options.judged?.(kept.judgements);
+    proxyConfigs = withProxyConfigs(proxyConfigs, kept.events);
     compiler.apply(kept.events);
   });
   await options.source.synced;
@@ -75,7 +78,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     host: options.host,
     port: options.webhookPort,
     certificate,
-    admit: options.admit(compiler),
+    admit: options.admit(compiler, () => proxyConfigs),
     ...(options.analyse === undefined ? {} : { analyse: options.analyse(compiler) }),
     failed: (error) => logger.error({ error: error.message }, "an admission failed"),
   });
