@@ -2,10 +2,11 @@ import type { V1Container, V1Pod, V1PodSpec } from "@kubernetes/client-node";
 import jsonPatch from "fast-json-patch";
 import { type AnnotationSettings, annotations, readAnnotations, written } from "./annotations.js";
 import { type InjectionStatus, type Originals, type Overrides, originalsOf, undoEarlier } from "./earlier.js";
+import { imageOfType } from "./image.js";
 import { addUnder, mergeContainer } from "./merge.js";
 import { decide, refuseWithoutNetAdmin } from "./policy.js";
 import { rewriteProbes } from "./probes.js";
-import { mergeProxySettings, type ProxySettings, readProxyConfig } from "./proxy-config.js";
+import { mergeProxySettings, type ProxySettings, proxySettingsOf, readProxyConfig } from "./proxy-config.js";
 import { InjectionRefusal, refuse } from "./refusal.js";
 import { renderArguments, renderRules, routesContainers } from "./render.js";
 import { proxyResources } from "./resources.js";
@@ -93,6 +94,34 @@ interface Rendering {
   readonly warnings: readonly string[];
 }
 
+const imagesOf = (
+  { values }: InjectionRequest,
+  { proxyImage }: AnnotationSettings,
+  { imageType }: ProxySettings,
+): { readonly proxy: string; readonly init: string; readonly warnings: readonly string[] } => {
+  if (proxyImage !== undefined) return { proxy: proxyImage, init: proxyImage, warnings: [] };
+  if (imageType === undefined) return { proxy: values.proxyImage, init: values.initImage, warnings: [] };
+  const proxy = imageOfType(values.proxyImage, imageType);
+  return {
+    proxy: proxy ?? values.proxyImage,
+    init: imageOfType(values.initImage, imageType) ?? values.initImage,
+    warnings:
+      proxy === undefined ? [`imageType ${imageType} has no effect: the proxy's image is named by its digest`] : [],
+  };
+};
+
+/** The mesh's defaults under the mesh's ProxyConfig, the namespace's, the pod's annotation and its own ProxyConfig. */
+const proxySettings = (
+  { values, proxyConfigs }: InjectionRequest,
+  { proxyConfig }: AnnotationSettings,
+): ProxySettings =>
+  [
+    proxySettingsOf(proxyConfigs?.mesh),
+    proxySettingsOf(proxyConfigs?.namespace),
+    proxyConfig ?? {},
+    proxySettingsOf(proxyConfigs?.workload),
+  ].reduce(mergeProxySettings, readProxyConfig(values.defaultConfig));
+
 const templateValues = (
   request: InjectionRequest,
   parts: Parts,
@@ -111,7 +140,7 @@ const templateValues = (
       : rewriteProbes(rest);
   const spec: V1PodSpec = { ...rest.spec!, containers: rewriting.containers };
   if (rest.spec!.initContainers !== undefined) spec.initContainers = rewriting.initContainers;
-  const initImage = settings.proxyImage ?? defaults.initImage;
+  const images = imagesOf(request, settings, proxy);
   const drain = drainSeconds(rest, proxy);
   const environment = [
     ...(defaults.env ?? []),
@@ -124,8 +153,8 @@ const templateValues = (
       revision: request.revision,
       namespace: namespace.name,
       defaultContainer: rest.spec!.containers[0]?.name,
-      proxyImage: settings.proxyImage ?? defaults.proxyImage,
-      initImage,
+      proxyImage: images.proxy,
+      initImage: images.init,
       imagePullPolicy: defaults.imagePullPolicy,
       imagePullSecrets: defaults.imagePullSecrets?.length ? defaults.imagePullSecrets : undefined,
       proxyArguments: renderArguments(request, rest, settings, proxy, {
@@ -137,7 +166,7 @@ const templateValues = (
       proxyResources: resources,
       initResources: defaults.initResources ?? {},
       initSecurityContext,
-      routesContainers: routesContainers(mode, request.cluster.ipFamilies, initImage, defaults.initResources ?? {}),
+      routesContainers: routesContainers(mode, request.cluster.ipFamilies, images.init, defaults.initResources ?? {}),
       proxySecurityContext: proxySecurityContext(user, mode),
       lifecycle: drain === 0 ? undefined : { preStop: { sleep: { seconds: drain } } },
       startupProbe: { ...health, periodSeconds: 1, failureThreshold: 600, timeoutSeconds: 3 },
@@ -151,7 +180,7 @@ const templateValues = (
     },
     rewritten: { ...rest, spec },
     annotations: mode === "TPROXY" ? { [annotations.interceptionMode.name]: mode } : {},
-    warnings: [...sharedUserWarnings(rest, user), ...takenPortWarnings(rest)],
+    warnings: [...images.warnings, ...sharedUserWarnings(rest, user), ...takenPortWarnings(rest)],
   };
 };
 
@@ -228,7 +257,7 @@ const inject = (request: InjectionRequest): InjectionResult => {
 
   const original = undoEarlier(withoutNulls(request.pod));
   const { settings, warnings } = readAnnotations(original.metadata?.annotations ?? {});
-  const proxy = mergeProxySettings(readProxyConfig(request.values.defaultConfig), settings.proxyConfig ?? {});
+  const proxy = proxySettings(request, settings);
   const parts = takeApart(original);
   const native = isNative(parts, settings, proxy.holdApplicationUntilProxyStarts === true);
   const rendering = templateValues(request, parts, settings, proxy);

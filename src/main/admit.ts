@@ -4,6 +4,7 @@ import type { Compiler } from "../compile/compiler.js";
 import { injectPod } from "../injection/inject.js";
 import type { InjectionTemplate } from "../injection/template.js";
 import type { InjectionCluster, InjectionValues } from "../injection/types.js";
+import { type ProxyConfigs, proxyConfigsFor } from "../model/proxy-config.js";
 
 export interface InjectorOptions {
   readonly revision: string;
@@ -17,8 +18,9 @@ export interface InjectorOptions {
 /** Answers admission from the model's namespaces: no request waits for the API server. */
 export const createInjector =
   (options: InjectorOptions) =>
-  (compiler: Compiler): AdmitPod =>
+  (compiler: Compiler, proxyConfigs: () => ProxyConfigs): AdmitPod =>
   ({ namespace, pod }) => {
+    const labels = (pod["metadata"] as { readonly labels?: Readonly<Record<string, string>> | null }).labels ?? {};
     const { metadata } = compiler.snapshot().namespaces.get(namespace) ?? {};
     const result = injectPod({
       pod: pod as unknown as V1Pod,
@@ -27,6 +29,7 @@ export const createInjector =
       template: options.template(),
       values: options.values,
       cluster: options.cluster,
+      proxyConfigs: proxyConfigsFor(proxyConfigs(), { namespace, labels }, compiler.snapshot().mesh.rootNamespace),
     });
     switch (result.kind) {
       case "patched":

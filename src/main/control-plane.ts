@@ -2,10 +2,12 @@ import type { Logger } from "pino";
 import { type AdmissionServer, type AdmitPod, startAdmissionServer } from "../admission/server.js";
 import type { Analyse } from "../admission/validation.js";
 import type { ObjectSource } from "../api/kubernetes.js";
+import { createLastGood, type Judgement } from "../api/last-good.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type Compiler, createCompiler } from "../compile/compiler.js";
 import { type CertificateAuthority, openAuthority, type SecretStore } from "../identity/authority.js";
 import { createWorkloadCertificates } from "../identity/workload.js";
+import { noProxyConfigs, type ProxyConfigs, withProxyConfigs } from "../model/proxy-config.js";
 import type { Authenticate } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
 import { createConfiguration } from "./configuration.js";
@@ -15,7 +17,7 @@ export interface ControlPlaneOptions {
   readonly source: ObjectSource;
   readonly secrets: SecretStore;
   readonly authenticate: Authenticate;
-  readonly admit: (compiler: Compiler) => AdmitPod;
+  readonly admit: (compiler: Compiler, proxyConfigs: () => ProxyConfigs) => AdmitPod;
   /** Findings about a valid resource that others give rise to, for admission. */
   readonly analyse?: (compiler: Compiler) => Analyse;
   readonly host: string;
@@ -25,6 +27,8 @@ export interface ControlPlaneOptions {
   readonly serverNames: readonly string[];
   readonly logger: Logger;
   readonly observe?: XdsObserver;
+  /** Told of each resource of the configuration API that came or changed, before the model has it. */
+  readonly judged?: (judgements: readonly Judgement[]) => void;
 }
 
 export interface ControlPlane {
@@ -40,12 +44,27 @@ const servingLifetimeSeconds = 90 * 24 * 3600;
 /** Long before the serving certificate ends, and often enough that a failure has many more tries. */
 const servingRenewalMilliseconds = 7 * 24 * 3600 * 1000;
 
+const tellFaults = (logger: Logger, { kind, namespace, name, findings, inForce }: Judgement): void => {
+  if (inForce === "judged") return;
+  const faults = findings.map(({ path, message }) => `${path}: ${message}`);
+  const rest = inForce === "earlier" ? "; its last valid version stays in force" : "";
+  logger.warn({ kind, namespace, name, faults }, `an invalid resource has no effect${rest}`);
+};
+
 /** Wires the rooms and listens; resolves when the first list of objects is in and both servers answer. */
 export const startControlPlane = async (options: ControlPlaneOptions): Promise<ControlPlane> => {
   const { logger, mesh } = options;
   const authority = await openAuthority(options.secrets, mesh.trustDomain);
   const compiler = createCompiler(mesh);
-  options.source.subscribe(compiler.apply);
+  const keepLastGood = createLastGood();
+  let proxyConfigs = noProxyConfigs;
+  options.source.subscribe((events) => {
+    const kept = keepLastGood(events);
+    for (const judgement of kept.judgements) tellFaults(logger, judgement);
+    options.judged?.(kept.judgements);
+    proxyConfigs = withProxyConfigs(proxyConfigs, kept.events);
+    compiler.apply(kept.events);
+  });
   await options.source.synced;
   const certificates = createWorkloadCertificates({
     authority: () => authority,
@@ -59,7 +78,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     host: options.host,
     port: options.webhookPort,
     certificate,
-    admit: options.admit(compiler),
+    admit: options.admit(compiler, () => proxyConfigs),
     ...(options.analyse === undefined ? {} : { analyse: options.analyse(compiler) }),
     failed: (error) => logger.error({ error: error.message }, "an admission failed"),
   });

@@ -85,7 +85,7 @@ export const proxyConfig = defineKind({
   rules: [],
   printerColumns: [],
   check: ({ spec: { selector, concurrency, environmentVariables = {}, image } }) => [
-    ...checkSelector("spec.selector", selector?.matchLabels, selector !== undefined),
+    ...checkSelector("spec.selector", selector, "matchLabels"),
     ...Object.keys(environmentVariables).flatMap((name) =>
       /^[A-Za-z_.-][\w.-]*$/.test(name)
         ? []
