@@ -33,9 +33,8 @@ const l4Of = (lookup: Recording, service: MeshService, port: ServicePort) => {
     mesh: lookup.snapshot.mesh,
     clusterOf,
   };
-  const policy = policyOf({ host: service.host, port: port.port })?.policy;
-  const proxyTo = (clusters: L4Route["clusters"]) =>
-    weightedTcpProxy(clusters, policy === undefined ? {} : tcpProxyPolicy(policy));
+  const policy = policyOf({ host: service.host, port: port.port })?.policy ?? {};
+  const proxyTo = (clusters: L4Route["clusters"]) => weightedTcpProxy(clusters, tcpProxyPolicy(policy, service));
   const routes = rule === undefined ? [] : [...tlsRoutes(rule, context), ...tcpRoutes(rule, context)];
   const isGeneral = ({ match }: L4Route): boolean =>
     (match.prefixRanges ?? []).length === 0 && (match.serverNames ?? []).length === 0;
