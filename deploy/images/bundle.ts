@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
 import { type BuildOptions, build } from "esbuild";
 
 /**
@@ -34,6 +35,9 @@ const options: BuildOptions = {
   minifyWhitespace: true,
   define: {
     HEDDLE_VERSION: JSON.stringify(version),
+    HEDDLE_DESCRIPTORS: JSON.stringify(
+      gzipSync(readFileSync(`${top}src/proto/envoy.binpb`), { level: 9 }).toString("base64"),
+    ),
     HEDDLE_TEMPLATE: JSON.stringify(readFileSync(`${top}templates/sidecar.yaml`, "utf8")),
   },
   // Programs that are bundled do not spawn TypeScript: what only the sources' loader needs stays outside.

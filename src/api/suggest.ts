@@ -1,10 +1,15 @@
-/** Edits (insert, delete, replace) between two words. */
+/** Edits (insert, delete, replace, swap of neighbours) between two words. */
 const distance = (left: string, right: string): number => {
+  let before: readonly number[] = [];
   let row = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let i = 1; i <= left.length; i++) {
     const next = [i];
-    for (let j = 1; j <= right.length; j++)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (left[i - 1] === right[j - 1] ? 0 : 1)));
+    for (let j = 1; j <= right.length; j++) {
+      const edits = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (left[i - 1] === right[j - 1] ? 0 : 1));
+      const isSwap = i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1];
+      next.push(isSwap ? Math.min(edits, before[j - 2]! + 1) : edits);
+    }
+    before = row;
     row = next;
   }
   return row[right.length]!;

@@ -93,7 +93,14 @@ export const checkClientTls = (path: string, tls: ClientTlsSettings | undefined)
             ),
           ),
         ...names(path, tls),
-        ...verification(path, tls),
+        ...(tls.insecureSkipVerify === true
+          ? [
+              warning(
+                `${path}.insecureSkipVerify`,
+                "true has no effect with mode ISTIO_MUTUAL, which always checks the server's identity: remove it",
+              ),
+            ]
+          : []),
       ];
     case "SIMPLE":
       return [

@@ -33,7 +33,7 @@ export const outlierDetectionSchema = Type.Object(
       durationField("How long a host stays ejected, times how often it was ejected already. Default 30s."),
     ),
     maxEjectionPercent: percent(
-      "Most of the hosts that may be ejected at once, in percent; at least one may. Default 10.",
+      "Most of the hosts that may be ejected at once, in percent. Default 10: of fewer than ten hosts none is.",
     ),
     minHealthPercent: percent(
       "With fewer healthy hosts than this, in percent, all hosts are used, the ejected ones too. Default 0: never.",

@@ -2,12 +2,11 @@ import { error, errorIf, member, show } from "../findings.js";
 import type { Finding } from "../kind.js";
 import { headerNameFault, headerValueFault } from "./headers.js";
 import type { HttpRoute } from "./virtual-service-http.js";
+import { isAuthority } from "./virtual-service-match.js";
 import type { HeaderOperations, Headers } from "./virtual-service-policy.js";
 
 /** What Envoy takes in one list. */
 const mostHeaders = 1000;
-
-export const isAuthority = (name: string): boolean => /^(host|:authority)$/i.test(name);
 
 const nameFault = (name: string, isAuthorityAllowed: boolean): string | undefined => {
   if (isAuthority(name))

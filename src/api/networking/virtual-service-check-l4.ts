@@ -13,6 +13,7 @@ const checkSniHost = (host: string, path: string, hosts: readonly string[]): rea
   if (isIpAddress(host)) return [warning(path, `${show(host)} is an address, which SNI cannot carry; use a name`)];
   const fault = wildcardDomainFault(host);
   if (fault !== undefined) return [error(path, fault)];
+  if (/^\*[^.]/.test(host)) return [error(path, `${show(host)}: a star stands for whole parts of a name; write "*."`)];
   return hosts.some((outer) => hostCovers(outer, host))
     ? []
     : [error(path, `${show(host)} is none of spec.hosts; add it there`)];

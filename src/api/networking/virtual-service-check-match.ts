@@ -5,6 +5,7 @@ import { headerNameFault } from "./headers.js";
 import type { RegexCheck } from "./regex.js";
 import type { StringMatch } from "./virtual-service-common.js";
 import type { HttpMatchRequest } from "./virtual-service-http.js";
+import { claimPrefix } from "./virtual-service-match.js";
 
 /** What of the resource a rule is judged by. */
 export interface RuleContext {
@@ -78,7 +79,6 @@ export const checkStringMatch = (
 };
 
 const pseudoHeaders: ReadonlySet<string> = new Set([":method", ":scheme", ":authority", ":path"]);
-export const claimPrefix = "@request.auth.claims";
 const claim = /^@request\.auth\.claims(?:(?:\.[^.[\]]+)+|(?:\[[^[\]]+\])+)$/i;
 
 const checkHeaderMatches = (

@@ -1,6 +1,7 @@
 import { parseDuration } from "../duration.js";
 import { error, errorIf, show, warning } from "../findings.js";
 import type { Finding } from "../kind.js";
+import { grpcStatuses } from "./grpc-status.js";
 import { headerNameFault } from "./headers.js";
 import type { RegexCheck } from "./regex.js";
 import { checkStringMatch } from "./virtual-service-check-match.js";
@@ -22,7 +23,7 @@ const positiveFault = (text: string): string | undefined =>
   timeFault(text) ?? (parseDuration(text) === 0 ? `${show(text)} is no time at all; use 1ms or more` : undefined);
 
 /** Conditions that Envoy knows, for HTTP and gRPC. */
-export const retryConditions: ReadonlySet<string> = new Set([
+const retryConditions: ReadonlySet<string> = new Set([
   ...["5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "envoy-ratelimited", "retriable-4xx"],
   ...["refused-stream", "retriable-status-codes", "retriable-headers", "http3-post-connect-failure"],
   ...["cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"],
@@ -59,13 +60,6 @@ export const checkRetries = (
       : []),
   ];
 };
-
-/** gRPC statuses by name, in the order of their numbers. */
-export const grpcStatuses: readonly string[] = [
-  ...["OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"],
-  ...["PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED"],
-  ...["INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"],
-];
 
 const nothingHappens = (path: string): Finding =>
   warning(`${path}.percentage`, "is missing, which means 0: nothing happens; set percentage.value");

@@ -3,13 +3,12 @@ import type { Finding } from "../kind.js";
 import { hasControls } from "./headers.js";
 import type { RegexCheck } from "./regex.js";
 import type { HttpRoute } from "./virtual-service-http.js";
+import { largestDirectResponse } from "./virtual-service-match.js";
 import type { HttpDirectResponse } from "./virtual-service-policy.js";
 
-/** Bytes; what the proxies take. */
-export const largestDirectResponse = 1024 * 1024;
 const largeDirectResponse = 100 * 1024;
 
-export const redirectCodes: ReadonlySet<number> = new Set([0, 301, 302, 303, 307, 308]);
+const redirectCodes: ReadonlySet<number> = new Set([0, 301, 302, 303, 307, 308]);
 
 const controlFault = (value: string | undefined): string | undefined =>
   value !== undefined && hasControls(value)

@@ -22,3 +22,11 @@ export const isCatchAll = ({ uri, scheme, method, authority, ...named }: Runtime
     uri.prefix === "" ||
     uri.regex === ".*" ||
     uri.regex === "/.*");
+
+/** Claims of a JSON Web Token, where a header's name is expected. */
+export const claimPrefix = "@request.auth.claims";
+
+export const isAuthority = (name: string): boolean => /^(host|:authority)$/i.test(name);
+
+/** Bytes of a body that the proxies answer with at most. */
+export const largestDirectResponse = 1024 * 1024;

@@ -46,6 +46,12 @@ export const access = (context: Context): readonly Manifest[] => [
       resourceNames: [`heddle-sidecar-injector${context.suffix}`],
       verbs: [...read, "patch"],
     },
+    {
+      apiGroups: ["admissionregistration.k8s.io"],
+      resources: ["validatingwebhookconfigurations"],
+      resourceNames: [`heddle-validator${context.suffix}`],
+      verbs: [...read, "patch"],
+    },
   ]),
   ...role(context, "Role", [
     { apiGroups: [""], resources: ["secrets"], verbs: ["create"] },

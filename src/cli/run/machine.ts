@@ -8,6 +8,7 @@ export const templateFile = join(projectFolder, "templates", "sidecar.yaml");
 export const localMachine = (envoy: string): Machine => ({
   images: new Map([
     ["heddle/echo", [process.execPath, join(projectFolder, "deploy/samples/echo/server.ts")]],
+    ["heddle/node", [process.execPath]],
     ["heddle/proxyv2", [envoy]],
   ]),
   files: new Map([["/etc/heddle/tproxy-routes", join(projectFolder, "deploy/images/proxy/tproxy-routes")]]),
