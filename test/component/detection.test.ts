@@ -97,7 +97,11 @@ for (const alpn of [[], ["http/1.1"], ["h2", "http/1.1"]] as const)
         const tls = { ca: own.certificate, serverName: "secure", alpn };
         const request = "GET / HTTP/1.1\r\nhost: secure\r\nconnection: close\r\n\r\n";
         const isHttp2 = alpn[0] === "h2";
-        const [answer] = await mesh.call(pod, `tls://${host}`, { body: isHttp2 ? "" : request, tls });
+        const [answer] = await mesh.call(pod, `tls://${host}`, {
+          body: isHttp2 ? "" : request,
+          untilClose: !isHttp2,
+          tls,
+        });
         assert.is(answer?.headers["alpn"], alpn[0] ?? "false", `${pod} to ${host}: ${answer?.error}`);
         if (!isHttp2) assert.match(answer!.body, "HTTP/1.1 200");
       }

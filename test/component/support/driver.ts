@@ -22,6 +22,8 @@ export interface DriverRequest {
   /** A connection for each request, instead of as few as serve. */
   readonly newConnections: boolean;
   readonly timeoutMilliseconds: number;
+  /** Of tcp and tls: the answer is what comes until the other side closes. */
+  readonly untilClose?: boolean;
   /** Of the application's own TLS. */
   readonly tls?: {
     readonly serverName?: string;
@@ -169,7 +171,8 @@ const overSocket = (input: DriverRequest): Promise<Answer> =>
     });
     socket.on("data", (chunk: Buffer) => {
       chunks.push(chunk);
-      if (Buffer.concat(chunks).length >= Math.max(1, Buffer.byteLength(input.body))) finish();
+      if (input.untilClose !== true && Buffer.concat(chunks).length >= Math.max(1, Buffer.byteLength(input.body)))
+        finish();
     });
     socket.on("error", finish);
     socket.on("close", () => finish(chunks.length === 0 ? new Error("closed") : undefined));

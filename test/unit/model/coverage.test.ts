@@ -97,7 +97,7 @@ test("what a match is said to cover, it takes: no reachable rule is ever called 
     }),
     { numRuns: 20_000 },
   );
-  assert.ok(covered > 100, `only ${covered} pairs covered each other`);
+  assert.ok(covered > 30, `only ${covered} pairs covered each other`);
 });
 
 test("what is obvious is seen", () => {
