@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { defaultMeshConfig } from "../../src/api/meshconfig.js";
 import type { VirtualService } from "../../src/api/networking/virtual-service.js";
+import { unreachedHeader } from "../../src/compile/http.js";
 import type { RouteContext } from "../../src/compile/routes/http.js";
 import { maxDirectResponseBodyBytes } from "../../src/compile/routes/http.js";
 import { type ResolvedVirtualService, resolveVirtualService } from "../../src/model/virtual-service.js";
@@ -29,7 +30,15 @@ export const resolved = (object: VirtualService, others: readonly VirtualService
 export const routeConfiguration = (name: string, routes: readonly Route[]): RouteConfiguration =>
   create(RouteConfigurationSchema, {
     name,
-    virtualHosts: [{ name: "all", domains: ["*"], routes: [...routes] }],
+    virtualHosts: [
+      {
+        name: "all",
+        domains: ["*"],
+        routes: [...routes],
+        includeRequestAttemptCount: true,
+        responseHeadersToRemove: [unreachedHeader],
+      },
+    ],
     validateClusters: false,
     maxDirectResponseBodySizeBytes: maxDirectResponseBodyBytes,
   });

@@ -60,6 +60,8 @@ export const loopbackCluster = (name: string, ports: readonly number[]): Cluster
     name,
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
     connectTimeout: { seconds: 1n },
+    // As the mesh has them: Envoy's own limit of 3 retries at a time would show in every test of retries.
+    circuitBreakers: { thresholds: [{ maxRetries: 1_000_000, maxRequests: 1_000_000, maxPendingRequests: 1_000_000 }] },
     loadAssignment: {
       clusterName: name,
       endpoints: [
