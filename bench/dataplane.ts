@@ -1,5 +1,4 @@
 import { readdir, readFile } from "node:fs/promises";
-import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { type Load, loadHttp1, loadHttp2 } from "./support/load.js";
 import { envoyBinary, type Pods, startPods } from "./support/pods.js";
 import { numberOption, type Row, report } from "./support/report.js";
@@ -60,7 +59,6 @@ const application = JSON.stringify({
 });
 
 const images = new Map<string, readonly string[]>([
-  ["heddle/proxyv2", [envoyBinary]],
   [
     "bench/server",
     [envoyBinary, "--config-yaml", application, "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"],
@@ -68,7 +66,9 @@ const images = new Map<string, readonly string[]>([
   ["bench/client", ["sleep", "infinity"]],
 ]);
 
-const podOf = (name: string, image: string, isInMesh: boolean): V1Pod => ({
+const podOf = (name: string, image: string, isInMesh: boolean) => ({
+  apiVersion: "v1",
+  kind: "Pod",
   metadata: {
     name,
     namespace: "default",
@@ -77,7 +77,9 @@ const podOf = (name: string, image: string, isInMesh: boolean): V1Pod => ({
   spec: { serviceAccountName: name, containers: [{ name: "app", image }] },
 });
 
-const service: V1Service = {
+const service = {
+  apiVersion: "v1",
+  kind: "Service",
   metadata: { name: "server", namespace: "default" },
   spec: {
     clusterIP: "10.96.0.10",
@@ -107,8 +109,10 @@ type Run = (path: "direct" | "meshed", pods: Pods) => Promise<Load>;
 
 /** The service's port for the sidecars, the application's own for the direct way. */
 const urlOf = (path: "direct" | "meshed", pods: Pods, protocol: "http" | "http2"): string => {
-  const { port, targetPort } = service.spec!.ports!.find(({ name }) => name === protocol)!;
-  return path === "meshed" ? `http://server:${port}/` : `http://${pods.network("plain-server").address}:${targetPort}/`;
+  const { port, targetPort } = service.spec.ports.find(({ name }) => name === protocol)!;
+  return path === "meshed"
+    ? `http://server:${port}/`
+    : `http://${pods.network("plain-server").addresses[0]}:${targetPort}/`;
 };
 
 const clientOf = (path: "direct" | "meshed", pods: Pods) => pods.network(path === "meshed" ? "client" : "plain-client");
@@ -128,13 +132,16 @@ const runs: readonly (readonly [name: string, run: Run])[] = [
 
 if (process.getuid?.() !== 0) throw new Error("network namespaces and redirect rules need root; run it with sudo");
 const pods = await startPods({
-  pods: [
+  yaml: [
+    { apiVersion: "v1", kind: "Namespace", metadata: { name: "default", labels: { "istio-injection": "enabled" } } },
+    service,
     podOf("plain-server", "bench/server", false),
     podOf("plain-client", "bench/client", false),
     podOf("server", "bench/server", true),
     podOf("client", "bench/client", true),
-  ],
-  services: [service],
+  ]
+    .map((object) => JSON.stringify(object))
+    .join("\n---\n"),
   images,
 });
 try {

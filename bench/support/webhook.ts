@@ -5,6 +5,7 @@ import { openAuthority } from "../../src/identity/authority.js";
 import { createMemorySecrets } from "../../src/identity/memory-secrets.js";
 import { parseTemplate } from "../../src/injection/template.js";
 import { createInjector } from "../../src/main/admit.js";
+import { noProxyConfigs } from "../../src/model/proxy-config.js";
 import type { AdmissionTarget } from "./admission.js";
 import { serveParent } from "./child.js";
 import { quantile } from "./statistics.js";
@@ -56,7 +57,7 @@ const start = async (): Promise<WebhookStart> => {
       network: "",
       ipFamilies: ["IPv4"],
     },
-  })(compiler);
+  })(compiler, () => noProxyConfigs);
   const authority = await openAuthority(createMemorySecrets(), "cluster.local");
   const certificate = await authority.issue({ dnsNames: [serverName] }, 3600);
   const serve = async (admit: AdmitPod): Promise<AdmissionTarget> => {
