@@ -26,6 +26,9 @@ export const isCatchAll = ({ uri, scheme, method, authority, ...named }: Runtime
 /** Claims of a JSON Web Token, where a header's name is expected. */
 export const claimPrefix = "@request.auth.claims";
 
+export const usesClaims = ({ headers, withoutHeaders }: RuntimeMatch): boolean =>
+  Object.keys({ ...headers, ...withoutHeaders }).some((name) => name.toLowerCase().startsWith(claimPrefix));
+
 export const isAuthority = (name: string): boolean => /^(host|:authority)$/i.test(name);
 
 /** Bytes of a body that the proxies answer with at most. */
