@@ -3,7 +3,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { defaultMeshConfig } from "../../../src/api/meshconfig.js";
+import { defaultMeshConfig, type MeshConfig } from "../../../src/api/meshconfig.js";
 import type { DestinationRuleSpec } from "../../../src/api/networking/destination-rule.js";
 import type { MeshTrafficSettings } from "../../../src/api/networking/mesh-traffic.js";
 import { inboundCluster, staticClusters } from "../../../src/compile/clusters/inbound.js";
@@ -68,7 +68,7 @@ type Situation = typeof situation extends fc.Arbitrary<infer Value> ? Value : ne
 /** Every cluster of one rule for one service, as the compiler asks for them. */
 const proxiedOf = (found: Situation, host: string): readonly Proxied[] => {
   const { resolution, protocol, isExternal, clientAffinity, families, places } = found;
-  const mesh = { ...defaultMeshConfig, ...found.mesh };
+  const mesh = { ...defaultMeshConfig, ...found.mesh } as MeshConfig & MeshTrafficSettings;
   const service = meshService({
     host,
     resolution,
@@ -134,7 +134,12 @@ test("Envoy accepts the clusters, routes and TCP proxies of any valid rule", asy
 test("Envoy accepts inbound clusters with any pool, and the mesh's own", async () => {
   const specs = fc.sample(arbitraryDestinationRuleSpec(files), { numRuns: 60, seed: 4 });
   const inbound = specs.map(({ trafficPolicy }, index) =>
-    inboundCluster(`inbound|${index}||`, defaultMeshConfig, trafficPolicy),
+    inboundCluster({
+      name: `inbound|${index}||`,
+      mesh: defaultMeshConfig,
+      policy: trafficPolicy,
+      isTransparent: index % 2 === 0,
+    }),
   );
   assert.is(
     await objectionsTo(
