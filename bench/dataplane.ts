@@ -9,11 +9,13 @@ import { median } from "./support/statistics.js";
  * A request from pod to pod, direct and through both sidecars, in turns: network namespaces with the real redirection,
  * mutual TLS between the sidecars, a bare Envoy that answers as the application. And the memory of an idle sidecar.
  * Needs root, wrk and h2load; only one at a time on a machine.
- * Usage: node --import tsx bench/dataplane.ts [--seconds 3 (a turn)] [--rounds 3] [--connections 32] [--json]
+ * Usage: node --import tsx bench/dataplane.ts [--seconds 3 (a turn)] [--rounds 3] [--connections 32]
+ *   [--services 1 (in the mesh, which all proxies know)] [--json]
  */
 const seconds = numberOption("seconds", 3);
 const rounds = numberOption("rounds", 3);
 const connections = numberOption("connections", 32);
+const services = numberOption("services", 1);
 
 /** The application: answers on 8080 and 8081, HTTP/1.1 and HTTP/2 alike, and as quick as the sidecars it is measured through. */
 const application = JSON.stringify({
@@ -90,6 +92,19 @@ const service: V1Service = {
   },
 };
 
+const otherService = (index: number): V1Service => {
+  const address = `10.97.${index >> 8}.${index & 255}`;
+  return {
+    metadata: { name: `other-${index}`, namespace: "default" },
+    spec: {
+      clusterIP: address,
+      clusterIPs: [address],
+      selector: { app: `other-${index}` },
+      ports: [{ name: "http", port: 80, targetPort: 8080 }],
+    },
+  };
+};
+
 /** Resident bytes of the pod's sidecar, which is a child of this process. */
 const sidecarMemory = async (pod: string): Promise<number> => {
   for (const entry of await readdir("/proc")) {
@@ -134,7 +149,7 @@ const pods = await startPods({
     podOf("server", "bench/server", true),
     podOf("client", "bench/client", true),
   ],
-  services: [service],
+  services: [service, ...Array.from({ length: services - 1 }, (_, index) => otherService(index))],
   images,
 });
 try {
