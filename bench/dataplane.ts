@@ -8,11 +8,13 @@ import { median } from "./support/statistics.js";
  * A request from pod to pod, direct and through both sidecars, in turns: network namespaces with the real redirection,
  * mutual TLS between the sidecars, a bare Envoy that answers as the application. And the memory of an idle sidecar.
  * Needs root, wrk and h2load; only one at a time on a machine.
- * Usage: node --import tsx bench/dataplane.ts [--seconds 3 (a turn)] [--rounds 3] [--connections 32] [--json]
+ * Usage: node --import tsx bench/dataplane.ts [--seconds 3 (a turn)] [--rounds 3] [--connections 32]
+ *   [--services 1 (in the mesh, which all proxies know)] [--json]
  */
 const seconds = numberOption("seconds", 3);
 const rounds = numberOption("rounds", 3);
 const connections = numberOption("connections", 32);
+const services = numberOption("services", 1);
 
 /** The application: answers on 8080 and 8081, HTTP/1.1 and HTTP/2 alike, and as quick as the sidecars it is measured through. */
 const application = JSON.stringify({
@@ -92,6 +94,21 @@ const service = {
   },
 };
 
+const otherService = (index: number) => {
+  const address = `10.97.${index >> 8}.${index & 255}`;
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: `other-${index}`, namespace: "default" },
+    spec: {
+      clusterIP: address,
+      clusterIPs: [address],
+      selector: { app: `other-${index}` },
+      ports: [{ name: "http", port: 80, targetPort: 8080 }],
+    },
+  };
+};
+
 /** Resident bytes of the pod's sidecar, which is a child of this process. */
 const sidecarMemory = async (pod: string): Promise<number> => {
   for (const entry of await readdir("/proc")) {
@@ -135,6 +152,7 @@ const pods = await startPods({
   yaml: [
     { apiVersion: "v1", kind: "Namespace", metadata: { name: "default", labels: { "istio-injection": "enabled" } } },
     service,
+    ...Array.from({ length: services - 1 }, (_, index) => otherService(index)),
     podOf("plain-server", "bench/server", false),
     podOf("plain-client", "bench/client", false),
     podOf("server", "bench/server", true),

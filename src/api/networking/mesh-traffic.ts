@@ -11,5 +11,5 @@ export interface MeshTrafficSettings {
   readonly defaultDestinationRuleExportTo?: readonly string[] | undefined;
   readonly h2UpgradePolicy?: "DO_NOT_UPGRADE" | "UPGRADE" | undefined;
   readonly tcpKeepalive?: { readonly probes?: number; readonly time?: string; readonly interval?: string } | undefined;
-  readonly dnsRefreshRateMilliseconds?: number | undefined;
+  readonly dnsRefreshRateMilliseconds?: number;
 }

@@ -569,7 +569,12 @@ test("what a TCP proxy has to do", () => {
 test("inbound clusters take the pool, and neither endpoints nor TLS", () => {
   const json = toJson(
     ClusterSchema,
-    inboundCluster("inbound|80||", defaultMeshConfig, { connectionPool: { tcp: { maxConnections: 5 } } }),
+    inboundCluster({
+      name: "inbound|80||",
+      mesh: defaultMeshConfig,
+      policy: { connectionPool: { tcp: { maxConnections: 5 } } },
+      isTransparent: false,
+    }),
     { registry },
   );
   assert.is(at(json, `${threshold}.maxConnections`), 5);
