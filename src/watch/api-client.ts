@@ -94,6 +94,8 @@ export const createApiClient = (kubeConfig: KubeConfig): ApiClient => {
       await new Promise<void>((resolve, reject) => {
         response.on("error", reject);
         response.on("close", resolve);
+        // The interface hands on the error of what it reads, and nobody listening would end the process.
+        lines.on("error", reject);
         lines.on("line", (line) => {
           try {
             onLine(line);
