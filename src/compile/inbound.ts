@@ -1,17 +1,18 @@
 import type { Pod } from "../api/kubernetes.js";
+import type { MeshConfig } from "../api/meshconfig.js";
 import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
-import { findDestinationRule, policyFor } from "../model/destination-rule.js";
-import { type InboundPort, inboundPortsOf } from "../model/inbound.js";
 import type { Snapshot } from "../model/snapshot.js";
 import { type Cluster, ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
 import { type Listener, ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import { type Client, familiesOf } from "./client.js";
-import { inboundCluster } from "./clusters/inbound.js";
+import { inboundCluster, ingressCluster } from "./clusters/inbound.js";
 import { inboundClusterName, inboundPassthroughCluster } from "./clusters/names.js";
 import { encodeResource } from "./encode.js";
-import { virtualInbound } from "./listeners/inbound.js";
+import { boundAddress, socketAddress } from "./listeners/addresses.js";
+import { boundInbound, virtualInbound } from "./listeners/inbound.js";
 import { createPatcher } from "./patcher.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
+import { type ServedPortPolicy, servedPortsOf } from "./served-ports.js";
 import { createView, type WritableView } from "./view.js";
 
 /** What a pod serves: its listener, and clusters to its own application. */
@@ -23,16 +24,21 @@ export interface Inbound {
 const isTransparent = (pod: Pod): boolean =>
   pod.metadata?.annotations?.["sidecar.istio.io/interceptionMode"] === "TPROXY";
 
-/** The policy of the service's own DestinationRule, as a client of its namespace has it. */
-const poolOf = (snapshot: Snapshot, { service, servicePort }: InboundPort, client: Client) => {
-  const rule = findDestinationRule(
-    snapshot.destinationRulesOfNamespace,
-    { namespace: service.namespace, labels: client.labels },
-    service,
-    snapshot.mesh.rootNamespace,
-  );
-  return rule === undefined ? undefined : policyFor(rule, servicePort.port, "", snapshot.mesh);
+/** `127.0.0.1:80`, `[::1]:80` or `unix://path`. */
+const addressOf = (endpoint: string) => {
+  const [, host = "", port = "0"] = /^\[?(.+?)\]?:(\d+)$/.exec(endpoint) ?? [];
+  return endpoint.startsWith("unix://") ? boundAddress(endpoint, 0) : socketAddress(host, Number(port));
 };
+
+const clusterOf = ({ port, policy, endpoint }: ServedPortPolicy, common: Common): Cluster => {
+  const options = { ...common, name: inboundClusterName(port), policy };
+  return endpoint === undefined ? inboundCluster(options) : ingressCluster(options, addressOf(endpoint));
+};
+
+interface Common {
+  readonly mesh: MeshConfig;
+  readonly isTransparent: boolean;
+}
 
 interface Encoded {
   readonly clusters: readonly EncodedResource[];
@@ -69,23 +75,22 @@ export const createInbound = (): Inbound => {
     view,
     update: (snapshot, pod, client) => {
       const { mesh } = snapshot;
-      const ports = inboundPortsOf(snapshot, pod).map((port) => ({ ...port, policy: poolOf(snapshot, port, client) }));
+      const ports = servedPortsOf(snapshot, pod, client);
       const families = familiesOf(pod);
-      const key = JSON.stringify([
-        ports.map(({ port, protocol, policy }) => [port, protocol, policy]),
-        families,
-        isTransparent(pod),
-        client.filters.map(({ metadata }) => [metadata?.namespace, metadata?.name, metadata?.resourceVersion]),
-      ]);
+      const common: Common = { mesh, isTransparent: isTransparent(pod) };
+      const key = JSON.stringify([ports, families, common.isTransparent, client.key]);
       if (key === made) return;
       made = key;
-      const common = { mesh, isTransparent: isTransparent(pod) };
+      const redirected = ports.filter(({ bind }) => bind === undefined);
       const { clusters, listeners } = encode(
         [
           inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined }),
-          ...ports.map(({ port, policy }) => inboundCluster({ ...common, name: inboundClusterName(port), policy })),
+          ...ports.map((port) => clusterOf(port, common)),
         ],
-        [virtualInbound({ ...common, ports, families })],
+        [
+          virtualInbound({ ...common, ports: redirected, families }),
+          ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
+        ],
         client.filters,
       );
       replaceAll(view, typeUrls.cluster, clusters);

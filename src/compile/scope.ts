@@ -207,7 +207,7 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       if (cluster !== undefined)
         view.set(typeUrls.cluster, encodeResource(typeUrls.cluster, cluster.name, ClusterSchema, cluster));
     }
-    for (const written of [virtualOutbound(client.families, policy), ...patcher.addedListeners()]) {
+    for (const written of [virtualOutbound(client.families, policy, mesh), ...patcher.addedListeners()]) {
       const listener = patcher.listener(written);
       if (listener !== undefined)
         view.set(typeUrls.listener, encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener));

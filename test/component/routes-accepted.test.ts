@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { defaultMeshConfig } from "../../src/api/meshconfig.js";
 import { headerValueFault, plainOperators } from "../../src/api/networking/headers.js";
 import { createRegexCheck } from "../../src/api/networking/regex.js";
 import { type HttpRoute, virtualService } from "../../src/api/networking/virtual-service.js";
@@ -20,6 +21,7 @@ const httpListener = (name: string, rule: ResolvedVirtualService): Listener =>
     [
       httpConnectionManager({
         direction: "outbound",
+        mesh: defaultMeshConfig,
         statPrefix: name,
         routes: { inline: routeConfiguration(name, httpRoutes(rule, sidecarContext)) },
       }),

@@ -1,3 +1,4 @@
+import { defaultMeshConfig } from "../../../src/api/meshconfig.js";
 import type { HttpRoute, VirtualService } from "../../../src/api/networking/virtual-service.js";
 import { virtualService } from "../../../src/api/networking/virtual-service.js";
 import { httpConnectionManager } from "../../../src/compile/http.js";
@@ -23,6 +24,7 @@ export const ruleListener = (
     [
       httpConnectionManager({
         direction: "outbound",
+        mesh: defaultMeshConfig,
         statPrefix: name,
         routes: { inline: routeConfiguration(name, routes) },
       }),
