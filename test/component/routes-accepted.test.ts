@@ -76,7 +76,7 @@ test("Envoy takes every field at its edges", async () => {
     {
       match: [{ method: { exact: "POST" } }],
       route: split,
-      timeout: "24h",
+      timeout: "87600h",
       retries: {
         attempts: 2147483647,
         perTryTimeout: "1ms",
@@ -97,7 +97,15 @@ test("Envoy takes every field at its edges", async () => {
       ],
     },
   ];
-  assert.is(await refusalOf({ listeners: [httpListener("edges", rulesOf(routes))], clusters: [] }), "");
+  const addresses = resolved({
+    metadata: { name: "rules", namespace: "shop" },
+    spec: {
+      hosts: ["10.0.0.1", "::1"],
+      tls: [{ match: [{ sniHosts: ["10.0.0.1", "::1"], destinationSubnets: ["::/0"] }], route: [{ destination }] }],
+    },
+  });
+  const listeners = [httpListener("edges", rulesOf(routes)), ...l4Listeners("addresses", addresses)];
+  assert.is(await refusalOf({ listeners, clusters: [] }), "");
 });
 
 test("Envoy takes the regular expressions that pass our judgement", async () => {
