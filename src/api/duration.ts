@@ -1,5 +1,3 @@
-import { Type } from "typebox";
-
 const units: ReadonlyMap<string, number> = new Map([
   ["ns", 1e-6],
   ["us", 1e-3],
@@ -29,15 +27,3 @@ export const parseDuration = (text: string): number | undefined => {
   if (read === 0 || read !== unsigned.length) return undefined;
   return negative ? -total : total;
 };
-
-/** A field that holds a duration, at least a millisecond unless zero has a meaning of its own. */
-export const durationField = (description: string, options: { readonly zero?: boolean } = {}) =>
-  Type.String({
-    format: "duration",
-    description,
-    "x-kubernetes-validations": [
-      options.zero === true
-        ? { rule: "duration(self) >= duration('0s')", message: "must not be negative" }
-        : { rule: "duration(self) >= duration('1ms')", message: "must be at least 1ms" },
-    ],
-  });

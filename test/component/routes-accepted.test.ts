@@ -131,13 +131,14 @@ test("Envoy takes the regular expressions that pass our judgement", async () => 
   const pattern = fc
     .tuple(fc.array(part, { minLength: 1, maxLength: 6 }), fc.constantFrom("", "", "{50}", "{1000}"))
     .map(([parts, repeat]) => (repeat === "" ? parts.join("") : `(?:${parts.join("")})${repeat}`));
-  const { fault } = createRegexCheck();
   const patterns = [...new Set(fc.sample(pattern, { numRuns: 1500, seed: 7 }))].filter(
-    (text) => fault(text) === undefined,
+    (text) => createRegexCheck().fault(text) === undefined,
   );
   assert.ok(patterns.length > 300, `${patterns.length} patterns`);
-  const routes = patterns.map((regex): HttpRoute => ({ match: [{ uri: { regex } }], route: [{ destination }] }));
-  assert.is(await refusalOf({ listeners: [httpListener("regexes", rulesOf(routes))], clusters: [] }), "");
+  const listeners = patterns.map((regex, index) =>
+    httpListener(`regex-${index}`, rulesOf([{ match: [{ uri: { regex } }], route: [{ destination }] }])),
+  );
+  assert.is(await refusalOf({ listeners, clusters: [] }), "");
 });
 
 test("Envoy knows every operator that a header's value may hold", async () => {

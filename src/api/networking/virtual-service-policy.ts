@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { durationField } from "../duration.js";
+import { durationField } from "./duration-field.js";
 import { atMostOne, message, percent, stringMatch, strings } from "./virtual-service-common.js";
 
 const headerOperations = (description: string) =>
