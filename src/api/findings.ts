@@ -1,15 +1,27 @@
 import type { Finding } from "./kind.js";
 
 const longestShown = 60;
+const mostShown = 8;
+
+/** So much of a value as can be shown: what is long, wide or deep is cut before it costs time. */
+const excerpt = (value: unknown, depth: number): unknown => {
+  if (typeof value === "string") return value.slice(0, longestShown);
+  if (typeof value !== "object" || value === null) return value;
+  if (depth === 0) return "...";
+  if (Array.isArray(value)) return value.slice(0, mostShown).map((item) => excerpt(item, depth - 1));
+  const entries: [string, unknown][] = [];
+  for (const name in value) {
+    if (entries.length === mostShown) break;
+    entries.push([name.slice(0, longestShown), excerpt((value as Record<string, unknown>)[name], depth - 1)]);
+  }
+  return Object.fromEntries(entries);
+};
 
 /** A value as JSON, cut where it would fill the message. Never throws. */
 export const show = (value: unknown): string => {
   let text: string;
   try {
-    text =
-      typeof value === "string" && value.length > longestShown
-        ? JSON.stringify(value.slice(0, longestShown))
-        : (JSON.stringify(value) ?? String(value));
+    text = JSON.stringify(excerpt(value, 4)) ?? String(value);
   } catch {
     return "a value that is no JSON";
   }

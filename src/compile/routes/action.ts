@@ -6,10 +6,10 @@ import {
   type RouteActionSchema,
   type WeightedCluster_ClusterWeightSchema,
 } from "../../proto/envoy/config/route/v3/route_components_pb.js";
-import { durationOf } from "./duration.js";
+import { durationOf } from "../duration.js";
+import type { Init } from "../init.js";
 import { fractionOf } from "./fraction.js";
 import { authorityOf, type HeaderChanges, headerChanges } from "./header-operations.js";
-import type { Init } from "./init.js";
 import { retryPolicy } from "./retries.js";
 
 type HashPolicy = MessageInitShape<typeof RouteAction_HashPolicySchema>;

@@ -6,9 +6,9 @@ import type { CorsPolicy } from "../../api/networking/virtual-service.js";
 import type { Fault, HttpRule } from "../../model/virtual-service-rules.js";
 import { CorsPolicySchema } from "../../proto/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { HTTPFaultSchema } from "../../proto/envoy/extensions/filters/http/fault/v3/fault_pb.js";
+import { durationOf } from "../duration.js";
 import { packed } from "../encode.js";
 import { corsFilterName, faultFilterName } from "../http.js";
-import { durationOf } from "./duration.js";
 import { fractionOf } from "./fraction.js";
 import { stringMatcher } from "./match.js";
 

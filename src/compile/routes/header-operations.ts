@@ -4,7 +4,7 @@ import {
   HeaderValueOption_HeaderAppendAction as AppendAction,
   type HeaderValueOptionSchema,
 } from "../../proto/envoy/config/core/v3/base_pb.js";
-import type { Init } from "./init.js";
+import type { Init } from "../init.js";
 
 type HeaderValueOption = Init<typeof HeaderValueOptionSchema>;
 

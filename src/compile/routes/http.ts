@@ -8,10 +8,10 @@ import {
   type RouteAction_HashPolicySchema,
   RouteSchema,
 } from "../../proto/envoy/config/route/v3/route_components_pb.js";
+import type { Init } from "../init.js";
 import { routeAction } from "./action.js";
 import { perFilterConfig } from "./filters.js";
 import { headerChanges } from "./header-operations.js";
-import type { Init } from "./init.js";
 import { isCatchAll, isHttpForProxy, type MatchContext, routeMatch } from "./match.js";
 import { directResponseAction, redirectAction } from "./responses.js";
 

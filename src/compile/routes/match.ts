@@ -7,7 +7,7 @@ import type {
   RouteMatchSchema,
 } from "../../proto/envoy/config/route/v3/route_components_pb.js";
 import type { StringMatcherSchema } from "../../proto/envoy/type/matcher/v3/string_pb.js";
-import type { Init } from "./init.js";
+import type { Init } from "../init.js";
 
 export { isCatchAll } from "../../api/networking/virtual-service-match.js";
 

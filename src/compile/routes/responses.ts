@@ -4,7 +4,7 @@ import {
   type RedirectActionSchema,
   RedirectAction_RedirectResponseCode as ResponseCode,
 } from "../../proto/envoy/config/route/v3/route_components_pb.js";
-import type { Init } from "./init.js";
+import type { Init } from "../init.js";
 
 /** What a RouteConfiguration has to allow. */
 export { largestDirectResponse as maxDirectResponseBodyBytes } from "../../api/networking/virtual-service-match.js";

@@ -3,10 +3,10 @@ import type { Retries } from "../../model/virtual-service-rules.js";
 import type { RetryPolicySchema } from "../../proto/envoy/config/route/v3/route_components_pb.js";
 import { PreviousHostsPredicateSchema } from "../../proto/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js";
 import { PreviousPrioritiesConfigSchema } from "../../proto/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js";
+import { durationOf } from "../duration.js";
 import { packed } from "../encode.js";
 import { unreachedHeader } from "../http.js";
-import { durationOf } from "./duration.js";
-import type { Init } from "./init.js";
+import type { Init } from "../init.js";
 
 const defaultConditions: readonly string[] = ["connect-failure", "refused-stream", "unavailable", "cancelled"];
 
