@@ -1,6 +1,5 @@
 import type { MeshConfig } from "../api/meshconfig.js";
 import type { DestinationRule } from "../api/networking/destination-rule.js";
-import type { MeshTrafficSettings } from "../api/networking/mesh-traffic.js";
 import { type MergedDestinationRule, mergeRules } from "./destination-rule-merge.js";
 import { isWithin, qualifiedHost } from "./host.js";
 import type { MeshService } from "./service.js";
@@ -70,7 +69,7 @@ const reuse = (
 const wildcardsOf = (hosts: Iterable<string>): readonly string[] =>
   [...hosts].filter((host) => host.startsWith("*")).sort((a, b) => b.length - a.length || (a < b ? -1 : 1));
 
-const create = (index: Index, namespace: string, mesh: MeshConfig & MeshTrafficSettings): NamespaceDestinationRules => {
+const create = (index: Index, namespace: string, mesh: MeshConfig): NamespaceDestinationRules => {
   const { rules, namesByHost, wildcards, mergedByHost, outdated } = index;
   const hostOf = (rule: DestinationRule): string => qualifiedHost(rule.spec.host, namespace, mesh.clusterDomain);
 
@@ -78,8 +77,7 @@ const create = (index: Index, namespace: string, mesh: MeshConfig & MeshTrafficS
     const known = mergedByHost.get(host);
     if (known !== undefined) return known;
     const sources = [...(namesByHost.get(host) ?? [])].map((name) => rules.get(name)!);
-    const defaults = mesh.defaultDestinationRuleExportTo ?? ["*"];
-    const fresh = reuse(mergeRules(host, namespace, sources, defaults), outdated.get(host));
+    const fresh = reuse(mergeRules(host, namespace, sources, mesh.defaultDestinationRuleExportTo), outdated.get(host));
     outdated.delete(host);
     if (sources.length > 0) mergedByHost.set(host, fresh);
     return fresh;
@@ -155,10 +153,7 @@ const create = (index: Index, namespace: string, mesh: MeshConfig & MeshTrafficS
   };
 };
 
-export const emptyDestinationRules = (
-  namespace: string,
-  mesh: MeshConfig & MeshTrafficSettings,
-): NamespaceDestinationRules =>
+export const emptyDestinationRules = (namespace: string, mesh: MeshConfig): NamespaceDestinationRules =>
   create(
     { rules: new Map(), namesByHost: new Map(), wildcards: [], mergedByHost: new Map(), outdated: new Map() },
     namespace,

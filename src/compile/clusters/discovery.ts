@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
+import type { MeshConfig } from "../../api/meshconfig.js";
 import type { Endpoint, MeshService, ServicePort } from "../../model/service.js";
 import {
   Cluster_DiscoveryType,
@@ -16,8 +16,6 @@ import { fromStream } from "../tls.js";
 import type { OutboundClusterOptions } from "./options.js";
 
 type ClusterInit = Init<typeof ClusterSchema>;
-
-const defaultRefreshRateMilliseconds = 60_000;
 
 /** How the endpoints of a cluster are found; `original-destination` and `dynamic-dns` choose them too. */
 export type Discovery = MeshService["resolution"] | "none";
@@ -38,7 +36,7 @@ const lookupFamily = (families: OutboundClusterOptions["families"]): Cluster_Dns
 const dns = ({ families, mesh }: Pick<OutboundClusterOptions, "families" | "mesh">): ClusterInit => ({
   dnsLookupFamily: lookupFamily(families),
   respectDnsTtl: true,
-  dnsRefreshRate: durationOf(mesh.dnsRefreshRateMilliseconds ?? defaultRefreshRateMilliseconds),
+  dnsRefreshRate: durationOf(mesh.dnsRefreshRateMilliseconds),
 });
 
 /** The host itself, which is a DNS name. */
@@ -88,11 +86,11 @@ const inline = (options: OutboundClusterOptions, name: string, type: Cluster_Dis
 export const dnsCacheConfig = (
   { host }: Pick<MeshService, "host">,
   families: OutboundClusterOptions["families"],
-  mesh: MeshTrafficSettings,
+  mesh: Pick<MeshConfig, "dnsRefreshRateMilliseconds">,
 ): Init<typeof DnsCacheConfigSchema> => ({
   name: host,
   dnsLookupFamily: lookupFamily(families),
-  dnsRefreshRate: durationOf(mesh.dnsRefreshRateMilliseconds ?? defaultRefreshRateMilliseconds),
+  dnsRefreshRate: durationOf(mesh.dnsRefreshRateMilliseconds),
 });
 
 const dynamicDns = ({ service, families, mesh }: OutboundClusterOptions): ClusterInit => ({

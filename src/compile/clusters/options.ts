@@ -1,6 +1,5 @@
 import type { MeshConfig } from "../../api/meshconfig.js";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
-import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
 import type { Endpoint, MeshService, ServicePort } from "../../model/service.js";
 import type { TrafficDistribution } from "../endpoints/locality.js";
 import type { ProxyContext } from "../endpoints/priorities.js";
@@ -15,7 +14,7 @@ export interface OutboundClusterOptions {
   readonly policy: TrafficPolicy;
   /** Of the subset. */
   readonly endpoints: readonly Endpoint[];
-  readonly mesh: MeshConfig & MeshTrafficSettings;
+  readonly mesh: MeshConfig;
   /** `namespace/name` of the DestinationRule. */
   readonly source: string | undefined;
   /** What the proxies of this cluster can reach; unknown: IPv4 first. */

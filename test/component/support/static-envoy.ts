@@ -43,6 +43,8 @@ export interface StaticEnvoy {
   readonly portOf: (cluster: string) => number;
   /** One counter or gauge of the cluster of this name; 0 if there is none. */
   readonly stat: (cluster: string, name: string) => Promise<number>;
+  /** The cluster of this name as Envoy understood it. */
+  readonly understood: (cluster: string) => Promise<unknown>;
   /** Replaces the endpoints of a cluster and waits until Envoy has them. */
   readonly assign: (assignment: ClusterLoadAssignment) => Promise<void>;
   readonly stop: () => Promise<void>;
@@ -264,6 +266,12 @@ export const startStaticEnvoy = async (proxied: readonly Proxied[], secrets: Mes
         return port;
       },
       stat,
+      understood: async (cluster) => {
+        const dump = JSON.parse(await ask("/config_dump?resource=static_clusters")) as {
+          configs: { cluster: { name: string } }[];
+        };
+        return dump.configs.find((config) => config.cluster.name === cluster)?.cluster;
+      },
       assign: async (assignment) => {
         const before = await stat(assignment.clusterName, "update_success");
         version += 1;
