@@ -2,6 +2,7 @@ import type { MeshConfig } from "../api/meshconfig.js";
 import type { DestinationRule } from "../api/networking/destination-rule.js";
 import { type MergedDestinationRule, mergeRules } from "./destination-rule-merge.js";
 import { isWithin, qualifiedHost } from "./host.js";
+import { isExportedTo } from "./hosts.js";
 import type { MeshService } from "./service.js";
 
 export type { MergedDestinationRule } from "./destination-rule-merge.js";
@@ -50,7 +51,7 @@ const selects = (
 ): boolean => Object.entries(selector ?? {}).every(([label, value]) => labels[label] === value);
 
 const isFor = (rule: MergedDestinationRule, client: DestinationRuleClient): boolean =>
-  (rule.exportTo.has("*") || rule.exportTo.has(client.namespace)) && selects(rule.workloadSelector, client.labels);
+  isExportedTo(rule.exportTo, client.namespace) && selects(rule.workloadSelector, client.labels);
 
 const isPrivate = ({ exportTo, namespace }: MergedDestinationRule): boolean =>
   exportTo.size === 1 && exportTo.has(namespace);
