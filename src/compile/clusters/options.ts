@@ -3,6 +3,7 @@ import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
 import type { Endpoint, MeshService, ServicePort } from "../../model/service.js";
 import type { TrafficDistribution } from "../endpoints/locality.js";
 import type { ProxyContext } from "../endpoints/priorities.js";
+import type { Families } from "./dynamic-dns.js";
 
 export interface OutboundClusterOptions {
   readonly service: MeshService;
@@ -18,7 +19,7 @@ export interface OutboundClusterOptions {
   /** `namespace/name` of the DestinationRule. */
   readonly source: string | undefined;
   /** What the proxies of this cluster can reach; unknown: IPv4 first. */
-  readonly families?: readonly ("IPv4" | "IPv6")[] | undefined;
+  readonly families?: Families;
   /** For DNS, whose endpoints are inside the cluster: the proxy that locality and failover are relative to. */
   readonly proxy?: ProxyContext | undefined;
   readonly trafficDistribution?: TrafficDistribution | undefined;

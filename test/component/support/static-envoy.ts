@@ -19,9 +19,14 @@ import {
   type ClusterLoadAssignment,
   ClusterLoadAssignmentSchema,
 } from "../../../src/proto/envoy/config/endpoint/v3/endpoint_pb.js";
+import type { Filter } from "../../../src/proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { RouteAction_HashPolicySchema } from "../../../src/proto/envoy/config/route/v3/route_components_pb.js";
 import { RouterSchema } from "../../../src/proto/envoy/extensions/filters/http/router/v3/router_pb.js";
-import { HttpConnectionManagerSchema } from "../../../src/proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { TlsInspectorSchema } from "../../../src/proto/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
+import {
+  HttpConnectionManagerSchema,
+  type HttpFilter,
+} from "../../../src/proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { TcpProxySchema } from "../../../src/proto/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import { DiscoveryResponseSchema } from "../../../src/proto/envoy/service/discovery/v3/discovery_pb.js";
 import { type MeshSecrets, withFileSecrets, writeSecrets } from "./file-secrets.js";
@@ -36,6 +41,10 @@ export interface Proxied {
   readonly assignment?: ClusterLoadAssignment | undefined;
   readonly hashPolicies?: readonly MessageInitShape<typeof RouteAction_HashPolicySchema>[];
   readonly tcp?: MessageInitShape<typeof TcpProxySchema>;
+  /** Before the router. */
+  readonly httpFilters?: readonly HttpFilter[];
+  /** Before the TCP proxy, once the TLS handshake has told the server's name. */
+  readonly sniFilters?: readonly Filter[];
 }
 
 export interface StaticEnvoy {
@@ -59,12 +68,25 @@ const loopback = (portValue: number) => ({
 
 const statNameOf = (cluster: string): string => cluster.replaceAll(":", "_");
 
-const listenerOf = ({ cluster, hashPolicies, tcp }: Proxied) => ({
+const listenerOf = ({ cluster, hashPolicies, tcp, httpFilters = [], sniFilters = [] }: Proxied) => ({
   name: cluster.name,
   address: loopback(0),
+  listenerFilters:
+    sniFilters.length === 0
+      ? []
+      : [
+          {
+            name: "tls",
+            configType: {
+              case: "typedConfig" as const,
+              value: anyPack(TlsInspectorSchema, create(TlsInspectorSchema)),
+            },
+          },
+        ],
   filterChains: [
     {
       filters: [
+        ...sniFilters,
         tcp === undefined
           ? {
               name: "http",
@@ -99,6 +121,7 @@ const listenerOf = ({ cluster, hashPolicies, tcp }: Proxied) => ({
                       },
                     },
                     httpFilters: [
+                      ...httpFilters,
                       {
                         name: "envoy.filters.http.router",
                         configType: { case: "typedConfig", value: anyPack(RouterSchema, create(RouterSchema)) },

@@ -472,7 +472,7 @@ test("every resolution", () => {
   assert.is(jsonOf({}, { ...dns, options: { subset: "v1" } })["type"], "STRICT_DNS", "one without labels is");
   assert.is(jsonOf({}, { service: { ...dns.service, host: "*.example.com" } })["type"], "STATIC");
   const dynamic = jsonOf({}, { service: { ...dns.service, resolution: "dynamic-dns", host: "*.example.com" } });
-  assert.is(at(dynamic, "clusterType.typedConfig.dnsCacheConfig.name"), "*.example.com");
+  assert.is(at(dynamic, "clusterType.typedConfig.dnsCacheConfig.name"), "dynamic-dns V4_PREFERRED 60000");
   assert.is(dynamic["lbPolicy"], "CLUSTER_PROVIDED");
   const original = {
     service: { ...dns.service, origin: "ServiceEntry" as const, resolution: "original-destination" as const },
