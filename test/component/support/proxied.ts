@@ -36,7 +36,7 @@ export const assignmentOf = (situation: Situation): ClusterLoadAssignment =>
     port: parts(situation).port,
     endpoints: situation.endpoints,
     policy: situation.policy,
-    mesh: {},
+    mesh: defaultMeshConfig,
     proxy: situation.proxy,
   });
 

@@ -204,8 +204,16 @@ test("a connection carries as many requests as allowed", async () => {
   assert.is(servers.get("b")!.connections() - before, 3);
 });
 
-test("a retry budget is taken", async () => {
+test("a retry budget is taken, its interval too", async () => {
   assert.is((await ask("budget")).status, 200);
+  const cluster = (await envoy.understood(clusterOf(situations.budget))) as {
+    circuit_breakers: { thresholds: { retry_budget: unknown }[] };
+  };
+  assert.equal(cluster.circuit_breakers.thresholds[0]?.retry_budget, {
+    budget_percent: { value: 50 },
+    min_retry_concurrency: 3,
+    budget_interval: "1s",
+  });
 });
 
 test("an endpoint that fails in a row is ejected", async () => {

@@ -3,10 +3,12 @@ import { Server } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import { Server as HttpsServer } from "node:https";
 import { connect, Server as TcpServer } from "node:net";
-import { createServer as createTlsServer, type TLSSocket } from "node:tls";
+import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { defaultMeshConfig } from "../../../src/api/meshconfig.js";
 import type { ClientTlsSettings } from "../../../src/api/networking/client-tls.js";
+import { dynamicDnsHttpFilter, dynamicDnsSniFilter } from "../../../src/compile/clusters/dynamic-dns.js";
 import { endpoint } from "../../support/services.js";
 import { createTestAuthority } from "../support/certificates.js";
 import { proxiedOf, type Situation } from "../support/proxied.js";
@@ -83,6 +85,7 @@ const tunnel = await listen(tunnelServer);
 const to = (port: number, fields = {}) => [endpoint("127.0.0.1", port, fields)];
 const external = { isExternal: true, origin: "ServiceEntry" } as const;
 const tcp = { protocol: "tcp" } as const;
+const dynamic = { resolution: "dynamic-dns" } as const;
 const trusted = { mode: "SIMPLE", caCertificates: authority.certificateFile } as const;
 const own = { clientCertificate: clientCertificate.certificateFile, privateKey: clientCertificate.keyFile } as const;
 
@@ -170,6 +173,8 @@ const situations = {
     policy: { connectionPool: { http: { h2UpgradePolicy: "UPGRADE" } } },
     service: external,
   },
+  dynamicHttp: { name: "dynamic-http", endpoints: [], policy: {}, service: { ...external, ...dynamic } },
+  dynamicTls: { name: "dynamic-tls", endpoints: [], policy: {}, port: tcp, service: { ...external, ...dynamic } },
 } satisfies Readonly<Record<string, Situation>>;
 
 type Name = keyof typeof situations;
@@ -178,10 +183,16 @@ const portOf = (name: Name): number => envoy.portOf(proxiedOf(situations[name] a
 const ask = (name: Name, host = "db.example.com") => get(portOf(name), { host });
 
 test.before(async () => {
-  envoy = await startStaticEnvoy(
-    Object.values(situations).map((situation: Situation) => proxiedOf(situation)),
-    meshSecrets,
-  );
+  const proxied = Object.values(situations).map((situation: Situation) => ({
+    ...proxiedOf(situation),
+    ...(situation === situations.dynamicHttp
+      ? { httpFilters: [dynamicDnsHttpFilter(undefined, defaultMeshConfig)] }
+      : {}),
+    ...(situation === situations.dynamicTls
+      ? { sniFilters: [dynamicDnsSniFilter(opaqueTls.port, undefined, defaultMeshConfig)] }
+      : {}),
+  }));
+  envoy = await startStaticEnvoy(proxied, meshSecrets);
 });
 test.after(async () => {
   await envoy?.stop();
@@ -286,6 +297,18 @@ test("TCP goes through a tunnel by CONNECT or POST", async () => {
   assert.is(tunnels.at(-1), "CONNECT db.example.com:5432");
   assert.is(await converse(portOf("post"), "hello"), "through hello");
   assert.is(tunnels.at(-1), "POST [fd00::1]:5432");
+});
+
+test("a wildcard host is resolved as the request or the handshake names it", async () => {
+  assert.is((await ask("dynamicHttp", `localhost:${plain.port}`)).body, "plain");
+  const options = { port: portOf("dynamicTls"), host: "127.0.0.1", servername: "localhost", rejectUnauthorized: false };
+  const text = await new Promise((resolve, reject) => {
+    const socket = connectTls(options);
+    socket.on("data", (chunk: Buffer) => resolve(chunk.toString()));
+    socket.on("error", reject);
+  });
+  assert.is(text, "opaque");
+  assert.is(last().serverName, "localhost");
 });
 
 test("an upgraded cluster speaks HTTP/2 to the endpoint", async () => {

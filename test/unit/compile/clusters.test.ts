@@ -1,9 +1,8 @@
 import { create, createRegistry, toJson } from "@bufbuild/protobuf";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { defaultMeshConfig } from "../../../src/api/meshconfig.js";
+import { defaultMeshConfig, type MeshConfig } from "../../../src/api/meshconfig.js";
 import type { TrafficPolicy } from "../../../src/api/networking/destination-rule.js";
-import type { MeshTrafficSettings } from "../../../src/api/networking/mesh-traffic.js";
 import { inboundCluster } from "../../../src/compile/clusters/inbound.js";
 import {
   clusterInputKey,
@@ -39,7 +38,7 @@ type Tree = { readonly [key: string]: Tree } & string;
 interface Given {
   readonly protocol?: Protocol;
   readonly service?: Partial<MeshService>;
-  readonly mesh?: MeshTrafficSettings;
+  readonly mesh?: Partial<MeshConfig>;
   readonly options?: Partial<OutboundClusterOptions>;
 }
 
@@ -200,8 +199,8 @@ const table: readonly (readonly [string, TrafficPolicy, Readonly<Record<string, 
   ],
   [
     "retry budget, given",
-    { retryBudget: { percent: 0, minRetryConcurrency: 7, budgetInterval: "10s" } },
-    { [`${threshold}.retryBudget`]: { budgetPercent: {}, minRetryConcurrency: 7, budgetInterval: "10s" } },
+    { retryBudget: { percent: 0, minRetryConcurrency: 7 } },
+    { [`${threshold}.retryBudget`]: { budgetPercent: {}, minRetryConcurrency: 7 } },
   ],
   ["outlier detection, empty", outlier({}), { outlierDetection: { enforcingSuccessRate: 0 } }],
   [
@@ -268,9 +267,9 @@ const table: readonly (readonly [string, TrafficPolicy, Readonly<Record<string, 
   [
     "no certificates to be had",
     { tls: { mode: "MUTUAL", credentialName: "c" } },
-    { type: undefined, transportSocket: undefined, loadAssignment: undefined },
+    { type: "STATIC", transportSocket: undefined, loadAssignment: undefined },
   ],
-  ["MUTUAL without files", { tls: { mode: "MUTUAL" } }, { type: undefined, transportSocket: undefined }],
+  ["MUTUAL without files", { tls: { mode: "MUTUAL" } }, { type: "STATIC", transportSocket: undefined }],
   [
     "the system's authorities",
     { tls: { mode: "SIMPLE" } },
@@ -335,7 +334,7 @@ const httpTable: readonly (readonly [
   Protocol,
   TrafficPolicy,
   Readonly<Record<string, unknown>>,
-  MeshTrafficSettings?,
+  Partial<MeshConfig>?,
 ])[] = [
   ["HTTP/1.1", "http", {}, { "explicitHttpConfig.httpProtocolOptions": {} }],
   ["HTTP/2", "http2", {}, { "explicitHttpConfig.http2ProtocolOptions": {} }],
@@ -469,11 +468,11 @@ test("every resolution", () => {
   assert.is(first["dnsLookupFamily"], "V6_ONLY");
   assert.is((at(first, "loadAssignment.endpoints[0].lbEndpoints") as readonly unknown[]).length, 1);
   const none = jsonOf({}, { ...dns, options: { subset: "v1", labels: { version: "v1" } } });
-  assert.is(none["type"], undefined, "a subset that nothing is in is not the host itself");
+  assert.is(none["type"], "STATIC", "a subset that nothing is in is not the host itself");
   assert.is(jsonOf({}, { ...dns, options: { subset: "v1" } })["type"], "STRICT_DNS", "one without labels is");
-  assert.is(jsonOf({}, { service: { ...dns.service, host: "*.example.com" } })["type"], undefined);
+  assert.is(jsonOf({}, { service: { ...dns.service, host: "*.example.com" } })["type"], "STATIC");
   const dynamic = jsonOf({}, { service: { ...dns.service, resolution: "dynamic-dns", host: "*.example.com" } });
-  assert.is(at(dynamic, "clusterType.typedConfig.dnsCacheConfig.name"), "*.example.com");
+  assert.is(at(dynamic, "clusterType.typedConfig.dnsCacheConfig.name"), "dynamic-dns V4_PREFERRED 60000");
   assert.is(dynamic["lbPolicy"], "CLUSTER_PROVIDED");
   const original = {
     service: { ...dns.service, origin: "ServiceEntry" as const, resolution: "original-destination" as const },

@@ -2,6 +2,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { defaultMeshConfig } from "../../../src/api/meshconfig.js";
 import type { TrafficPolicy } from "../../../src/api/networking/destination-rule.js";
 import type { LocalityLbSetting, ZoneAwareLbSetting } from "../../../src/api/networking/load-balancer.js";
 import {
@@ -30,7 +31,16 @@ const assign = (
   options: { readonly trafficDistribution?: TrafficDistribution; readonly proxy?: typeof proxy | undefined } = {
     proxy,
   },
-) => loadAssignment({ clusterName: "c", port: servicePort(), endpoints, policy, mesh: {}, proxy, ...options });
+) =>
+  loadAssignment({
+    clusterName: "c",
+    port: servicePort(),
+    endpoints,
+    policy,
+    mesh: defaultMeshConfig,
+    proxy,
+    ...options,
+  });
 
 /** `address:weight…@locality*weight` by priority. */
 const brief = (assignment: ReturnType<typeof assign>): readonly string[] =>
@@ -188,14 +198,14 @@ test("a Service's trafficDistribution prefers the near, without outlier detectio
 });
 
 test("who depends on the proxy", () => {
-  assert.not.ok(dependsOnProxy({}, {}));
-  assert.ok(dependsOnProxy({ outlierDetection }, {}));
+  assert.not.ok(dependsOnProxy({}, defaultMeshConfig));
+  assert.ok(dependsOnProxy({ outlierDetection }, defaultMeshConfig));
   assert.not.ok(dependsOnProxy({ outlierDetection }, { localityLbSetting: { enabled: false } }));
-  assert.ok(dependsOnProxy(locality({ distribute: [{ from: "eu", to: { eu: 100 } }] }, false), {}));
-  assert.ok(dependsOnProxy({}, {}, "PreferClose"));
-  assert.not.ok(dependsOnProxyLabels({ outlierDetection }, {}));
-  assert.ok(dependsOnProxyLabels(locality({ failoverPriority: ["team"] }), {}));
-  assert.not.ok(dependsOnProxyLabels(locality({ failoverPriority: ["team=blue"] }), {}));
+  assert.ok(dependsOnProxy(locality({ distribute: [{ from: "eu", to: { eu: 100 } }] }, false), defaultMeshConfig));
+  assert.ok(dependsOnProxy({}, defaultMeshConfig, "PreferClose"));
+  assert.not.ok(dependsOnProxyLabels({ outlierDetection }, defaultMeshConfig));
+  assert.ok(dependsOnProxyLabels(locality({ failoverPriority: ["team"] }), defaultMeshConfig));
+  assert.not.ok(dependsOnProxyLabels(locality({ failoverPriority: ["team=blue"] }), defaultMeshConfig));
 });
 
 test("weights, pods with two addresses, sockets, and endpoints without the port", () => {
