@@ -6,7 +6,7 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$top"
 deps=node_modules/@grpc/grpc-js-xds/deps
-stamp=".cache/proto-$(cat deploy/tools/proto.sh package-lock.json $(find deploy/proto -name '*.proto') | sha256sum | cut -c1-16)"
+stamp=".cache/proto-$(cat deploy/tools/proto.sh deploy/tools/proto-roots.txt package-lock.json $(find deploy/proto -name '*.proto') | sha256sum | cut -c1-16)"
 [ -e "$stamp" ] && [ -d src/proto ] && exit 0
 work=.cache/proto
 rm -rf "$work" src/proto

@@ -1,20 +1,9 @@
 import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { parse } from "yaml";
-import { defaultMeshConfig } from "../../../../src/api/meshconfig.js";
 import type { EnvoyFilter } from "../../../../src/api/networking/envoy-filter.js";
-import { inboundCluster, outboundCluster } from "../../../../src/compile/clusters.js";
-import {
-  detectingListener,
-  httpPortListener,
-  tcpListener,
-  virtualInbound,
-  virtualOutbound,
-} from "../../../../src/compile/listeners.js";
 import type { PatchContext } from "../../../../src/compile/patch/match.js";
 import { envoyTypes } from "../../../../src/compile/patch/types.js";
-import { portRoutes } from "../../../../src/compile/routes.js";
-import type { MeshService, ServicePort } from "../../../../src/model/service.js";
 import type { Cluster } from "../../../../src/proto/envoy/config/cluster/v3/cluster_pb.js";
 import type { FilterChain } from "../../../../src/proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { Listener } from "../../../../src/proto/envoy/config/listener/v3/listener_pb.js";
@@ -23,56 +12,53 @@ import {
   type HttpConnectionManager,
   HttpConnectionManagerSchema,
 } from "../../../../src/proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { compileYaml, podYaml } from "../../../support/compiled.js";
 
-const mesh = defaultMeshConfig;
-const port: ServicePort = { name: "http", port: 80, protocol: "http", targetPort: 8080, isTls: false };
-const service = (name: string): MeshService => ({
-  key: `shop/${name}`,
-  origin: "Service",
-  namespace: "shop",
-  name,
-  host: `${name}.shop.svc.cluster.local`,
-  addresses: ["10.96.0.1"],
-  ports: [port],
-  selector: {},
-  resolution: "eds",
-  isHeadless: false,
-  externalName: undefined,
-  clientAffinity: false,
-  isExternal: false,
-  subjectAltNames: [],
-  exportTo: new Set(["*"]),
-  createdAt: "",
-});
+const yaml = `
+apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: shop }
+spec:
+  clusterIP: 10.96.0.7
+  selector: { app: web }
+  ports:
+    - { name: http, port: 8080 }
+    - { name: tcp, port: 9090 }
+    - { name: other, port: 7070 }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: reviews, namespace: shop }
+spec: { clusterIP: 10.96.0.1, ports: [{ name: http, port: 80, targetPort: 8080 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: ratings, namespace: shop }
+spec: { clusterIP: 10.96.0.2, ports: [{ name: http, port: 80, targetPort: 8080 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: db, namespace: shop }
+spec: { clusterIP: 10.96.0.9, ports: [{ name: tcp, port: 5432 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: a, namespace: shop }
+spec: { clusterIP: 10.96.0.8, ports: [{ name: other, port: 7070 }] }
+---
+${podYaml("web", "shop", { labels: { app: "web" } })}
+`;
+
+const made = compileYaml(yaml, "shop/web");
 
 /** As the mesh generates them. */
-export const inboundListener = (): Listener =>
-  virtualInbound(
-    [
-      { port: 8080, protocol: "http" },
-      { port: 9090, protocol: "tcp" },
-      { port: 7070, protocol: "auto" },
-    ],
-    ["IPv4"],
-    false,
-    mesh,
-  );
-export const outboundListeners = (): readonly Listener[] => [
-  virtualOutbound(["IPv4"], mesh),
-  httpPortListener(80, ["IPv4"], mesh),
-  tcpListener("10.96.0.9", 5432, "outbound|5432||db.shop.svc.cluster.local"),
-  detectingListener("10.96.0.8", 7070, "a.shop.svc.cluster.local", "outbound|7070||a.shop.svc.cluster.local", mesh),
-];
+export const inboundListener = (): Listener => made.listeners.get("virtualInbound")!;
+export const outboundListeners = (): readonly Listener[] =>
+  ["virtualOutbound", "0.0.0.0_80", "10.96.0.9_5432", "10.96.0.8_7070"].map((name) => made.listeners.get(name)!);
 export const httpListener = (): Listener => outboundListeners()[1]!;
-export const outboundRoutes = (): RouteConfiguration =>
-  portRoutes(
-    80,
-    ["reviews", "ratings"].map((name) => ({ service: service(name), port, targetHost: service(name).host })),
-    "shop",
-    mesh,
-  );
-export const reviewsCluster = (): Cluster => outboundCluster(service("reviews"), port, [], mesh);
-export const applicationCluster = (): Cluster => inboundCluster("inbound|8080||", mesh);
+export const outboundRoutes = (): RouteConfiguration => made.routes.get("80")!;
+export const reviewsCluster = (): Cluster => made.clusters.get("outbound|80||reviews.shop.svc.cluster.local")!;
+export const applicationCluster = (): Cluster => made.clusters.get("inbound|8080||")!;
 
 export const contextOf = (direction: PatchContext["direction"]): PatchContext => ({
   direction,
