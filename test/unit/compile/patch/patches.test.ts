@@ -580,7 +580,7 @@ test("a fault costs its patch only; a quarantined filter is left out whole", () 
   assert.is(patchCluster(set, outbound, reviewsCluster())?.connectTimeout?.seconds, 2n);
   assert.match(
     told()[0]!,
-    /^error spec.configPatches\[0\].patch.value.conect_timeout: .*did you mean connect_timeout\?$/,
+    /^error spec.configPatches\[0\].patch.value.conect_timeout: .*did you mean "connect_timeout"\?$/,
   );
   const quarantined = compilePatches([broken], new Set([`shop/${broken.metadata!.name}`]));
   assert.ok(isEmpty(quarantined));
