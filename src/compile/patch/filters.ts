@@ -11,7 +11,7 @@ import {
   HttpConnectionManagerSchema,
   type HttpFilter,
 } from "../../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import { attempt, isMerge, mapped, merged } from "./apply.js";
+import { attempt, isMerge, mapped, mergedBy } from "./apply.js";
 import { matchesChain, matchesListener, type PatchContext, patchesFor } from "./match.js";
 import { areMergeable } from "./merge.js";
 import { canonicalName, type FilterLevel } from "./names.js";
@@ -56,7 +56,7 @@ const mergeFilter = <T extends AnyFilter & Message>(
     const own = configOf(current);
     const given = configOf(patch.value as AnyFilter & Message);
     const fits = own === undefined || given === undefined || areMergeable(own, given);
-    if (fits) return attempt(patch, current, label, report, (before) => merged(patch, before));
+    if (fits) return attempt(patch, current, label, report, (before) => mergedBy(patch, before));
     const reason = `${current.name} is configured by ${typeNameOf(own.typeUrl)}, not ${typeNameOf(given.typeUrl)}; use REPLACE`;
     if (anchor === undefined) report.missed(patch, reason);
     else report.failed(patch, label, reason);

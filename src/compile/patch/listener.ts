@@ -15,7 +15,8 @@ const patchChains = (set: PatchSet, context: PatchContext, listener: Listener, r
   const isKept = (chain: FilterChain): boolean => onChain(chain).every(({ operation }) => operation !== "REMOVE");
   const chains = [...listener.filterChains, ...(listener.defaultFilterChain ? [listener.defaultFilterChain] : [])];
   const additions = patches.filter(({ operation }) => operation === "ADD");
-  const mayRemove = additions.length > 0 || chains.some(isKept);
+  const mayRemove =
+    chains.some(isKept) || additions.some((patch) => chainsProblem([newValue<FilterChain>(patch)]) === undefined);
   const settled = [...listener.filterChains];
   const patched = (chain: FilterChain): FilterChain | undefined => {
     const label = `filter chain ${chain.name} of listener ${listener.name}`;

@@ -383,6 +383,13 @@ test("FILTER_CHAIN: merge by destination port, removal, addition, none of it int
   const chain = (match: string) =>
     `, value: {name: own, filter_chain_match: {${match}}, filters: [{name: envoy.filters.network.echo, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo}}]}`;
   assert.is(chains(listenerAfter(patch("ADD", "", chain("destination_port: 1"))).after).at(-1), "own");
+  const instead = listenerAfter(patch("ADD", "", chain("")) + patch("REMOVE", ""));
+  assert.equal(chains(instead.after), ["own"]);
+  const nothing = listenerAfter(
+    patch("ADD", "", chain("").replace("network.echo.v3.Echo", "network.rbac.v3.RBAC, stat_prefix: a")) +
+      patch("REMOVE", ""),
+  );
+  assert.equal(chains(nothing.after), chains(inboundListener()), "the new chain cannot be, so that the old ones stay");
   const twin = listenerAfter(patch("ADD", "", chain("destination_port: 9090, transport_protocol: tls")));
   assert.match(twin.told[0]!, /^error .*would match what 0.0.0.0_9090-tls does/);
 });
@@ -573,7 +580,7 @@ test("a fault costs its patch only; a quarantined filter is left out whole", () 
   assert.is(patchCluster(set, outbound, reviewsCluster())?.connectTimeout?.seconds, 2n);
   assert.match(
     told()[0]!,
-    /^error spec.configPatches\[0\].patch.value.conect_timeout: .*did you mean connect_timeout\?$/,
+    /^error spec.configPatches\[0\].patch.value.conect_timeout: .*did you mean "connect_timeout"\?$/,
   );
   const quarantined = compilePatches([broken], new Set([`shop/${broken.metadata!.name}`]));
   assert.ok(isEmpty(quarantined));

@@ -19,7 +19,9 @@ const table: readonly (readonly [string, readonly [string, string, string], read
   [
     "an unknown field, with the one that is meant",
     ["CLUSTER", merge, "{conect_timeout: 1s}"],
-    [/^error \.conect_timeout: envoy\.config\.cluster\.v3\.Cluster has no such field; did you mean connect_timeout\?$/],
+    [
+      /^error \.conect_timeout: envoy\.config\.cluster\.v3\.Cluster has no such field; did you mean "connect_timeout"\?$/,
+    ],
   ],
   [
     "an unknown field that nothing is like",
@@ -29,7 +31,7 @@ const table: readonly (readonly [string, readonly [string, string, string], read
   [
     "a field within an Any within a filter",
     ["HTTP_FILTER", "ADD", `{name: a, typed_config: {${lua}, default_source_code: {inline_strin: a}}}`],
-    [/^error \.typed_config\.default_source_code\.inline_strin: .*did you mean inline_string\?$/],
+    [/^error \.typed_config\.default_source_code\.inline_strin: .*did you mean "inline_string"\?$/],
   ],
   [
     "an unknown type",
