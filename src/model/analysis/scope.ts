@@ -1,9 +1,8 @@
 import { show } from "../../api/findings.js";
+import type { Labels } from "../selector.js";
 import { type CodedFinding, found } from "./finding.js";
 import type { AnalysisIndex } from "./index.js";
 import { selectedBy, type Workload } from "./workloads.js";
-
-type Labels = Readonly<Record<string, string>>;
 
 /** Without a single pod of a namespace, files say nothing about what runs there; a cluster does. */
 export const workloadsKnown = (index: AnalysisIndex, namespace: string): boolean => {
