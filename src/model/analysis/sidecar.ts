@@ -6,7 +6,7 @@ import { type CodedFinding, enumerate, found } from "./finding.js";
 import { completionOf } from "./hosts.js";
 import type { AnalysisIndex } from "./index.js";
 import { byAge, keyOf, namespaceOf } from "./named.js";
-import { checkSelector } from "./scope.js";
+import { checkSelector, mayExist } from "./scope.js";
 import { selectedBy } from "./workloads.js";
 
 const labelsOf = ({ spec }: Sidecar): Readonly<Record<string, string>> => spec.workloadSelector?.labels ?? {};
@@ -68,8 +68,8 @@ const checkEgress = (index: AnalysisIndex, object: Sidecar): readonly CodedFindi
       const named = written.slice(0, slash).replace(/^~/, "");
       const namespace = named === "." ? own : named;
       const pattern = written.slice(slash + 1).toLowerCase();
-      // The whole own namespace is a habit, also where nothing is in it yet.
-      if ((namespace === "*" || namespace === own) && pattern === "*") return [];
+      // A whole namespace is a habit, also where nothing is in it yet.
+      if (pattern === "*" && (namespace === "*" || namespace === own || mayExist(index, namespace))) return [];
       if (importsSomething(index, own, namespace, pattern)) return [];
       const { clusterDomain } = index.mesh;
       const completed =
