@@ -6,6 +6,7 @@ import { createTokenAuthenticator } from "../identity/token.js";
 import type { XdsObserver } from "../serve/server.js";
 import { watchKubernetes } from "../watch/kubernetes.js";
 import { createInjector } from "./admit.js";
+import { createAnalyse } from "./analyse.js";
 import { type ControlPlane, startControlPlane } from "./control-plane.js";
 import { createKubernetesAdapters } from "./kubernetes.js";
 import { readSettings } from "./settings.js";
@@ -64,6 +65,7 @@ plane = await startControlPlane({
   source,
   secrets: adapters.secrets,
   authenticate: createTokenAuthenticator(adapters.reviewToken, tokenAudience),
+  analyse: createAnalyse,
   admit: createInjector({
     revision: settings.revision,
     template: () => settings.template,

@@ -102,6 +102,12 @@ test("a resource that was let in with a fault can still be labelled and deleted,
     assert.is((await update(entry({ ...bad, exportTo: ["."] }))).allowed, false);
   }));
 
+test("a field that the resource's own check tells of is told of once", () =>
+  withServer(
+    async (server) => assert.is((await ask(server, reviewOf(entry({ ...web, ports: [] })))).warnings?.length, 1),
+    () => [{ severity: "warning", path: "spec.ports", message: "the same again" }],
+  ));
+
 test("findings of other resources count, and their failure refuses nothing", async () => {
   const seen: string[] = [];
   const analyse: Analyse = (kind, namespace, { metadata }) => {

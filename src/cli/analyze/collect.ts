@@ -4,6 +4,7 @@ import { defaultMeshConfig } from "../../api/meshconfig.js";
 import { readConfigObject } from "../../api/validate.js";
 import { analyseAll } from "../../model/analysis/analyse.js";
 import { type Code, codeOf, type Level } from "../../model/analysis/codes.js";
+import { meshServicesOf } from "../../model/analysis/hosts.js";
 import { type AnalysisObjects, buildAnalysisIndex } from "../../model/analysis/index.js";
 import type { WorkloadTemplate } from "../../model/analysis/workloads.js";
 import type { Location, SourceObject, Unreadable } from "./documents.js";
@@ -116,6 +117,11 @@ export const collect = (objects: readonly SourceObject[], unreadable: readonly U
   const index = buildAnalysisIndex(
     {
       namespaces: list<"namespaces">("Namespace"),
+      meshServices: meshServicesOf(
+        list<"services">("Service"),
+        list<"serviceEntries">("ServiceEntry"),
+        defaultMeshConfig,
+      ),
       services: list<"services">("Service"),
       pods: list<"pods">("Pod"),
       templates: podTemplates,

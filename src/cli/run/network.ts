@@ -80,13 +80,9 @@ const removeNamespace = async (name: string): Promise<void> => {
 };
 
 /** What a run that was killed has left in this slot. */
-const clearSlot = async (bridge: string, prefix: string, devicePrefix: string): Promise<void> => {
+const clearSlot = async (bridge: string, prefix: string): Promise<void> => {
   const names = await readdir("/run/netns").catch(() => []);
   for (const name of names.filter((candidate) => candidate.startsWith(prefix))) await removeNamespace(name);
-  // A namespace outlives its name while a process in it ends, and so does the device on this side.
-  const devices = await readdir("/sys/class/net").catch(() => []);
-  for (const device of devices.filter((candidate) => candidate.startsWith(devicePrefix)))
-    await run("ip", "link", "delete", device).catch(() => undefined);
   await run("ip", "link", "delete", bridge).catch(() => undefined);
 };
 
@@ -98,7 +94,6 @@ export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): P
   const { slot, lock } = await takeSlot();
   const bridge = `heddle-run${slot}`;
   const prefix = `heddle-${slot}-`;
-  const devicePrefix = `hd${slot}-`;
   const inFamily = {
     IPv4: (host: number) => `10.245.${slot}.${host}`,
     IPv6: (host: number) => `fd68:${slot}::${host}`,
@@ -108,7 +103,7 @@ export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): P
     `address add ${inFamily[family](host)}/${lengthOf[family]} dev ${device}${family === "IPv6" ? " nodad" : ""}`;
   const namespaces = new Set<string>();
   let last = 1;
-  await clearSlot(bridge, prefix, devicePrefix);
+  await clearSlot(bridge, prefix);
   const setUp = [
     `link add ${bridge} type bridge`,
     `link set ${bridge} up`,
@@ -119,7 +114,7 @@ export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): P
   const addPod = async (pod: string): Promise<PodNetwork> => {
     const host = ++last;
     const name = `${prefix}${pod}`;
-    const device = `${devicePrefix}${host}`;
+    const device = `hd${slot}-${host}`;
     const addresses = families.map((family) => inFamily[family](host));
     await run("ip", "netns", "add", name);
     namespaces.add(name);

@@ -79,8 +79,8 @@ export const analyseAll = (index: AnalysisIndex): readonly AnalysisFinding[] => 
   const { objects } = index;
   const all = <Kind extends keyof AnalysedKinds>(
     kind: Kind,
-    list: Iterable<AnalysedKinds[Kind]> | undefined,
-  ): readonly AnalysisFinding[] => [...(list ?? [])].flatMap((object) => owned(kind, object, run(index, kind, object)));
+    list: readonly AnalysedKinds[Kind][] | undefined,
+  ): readonly AnalysisFinding[] => (list ?? []).flatMap((object) => owned(kind, object, run(index, kind, object)));
   const workloads = [...index.workloads().byNamespace.values()].flat();
   return [
     ...all("Service", objects.services),

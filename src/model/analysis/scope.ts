@@ -1,9 +1,8 @@
 import { show } from "../../api/findings.js";
+import type { Labels } from "../selector.js";
 import { type CodedFinding, found } from "./finding.js";
 import type { AnalysisIndex } from "./index.js";
 import { selectedBy, type Workload } from "./workloads.js";
-
-type Labels = Readonly<Record<string, string>>;
 
 /** Without a single pod of a namespace, files say nothing about what runs there; a cluster does. */
 export const workloadsKnown = (index: AnalysisIndex, namespace: string): boolean => {
@@ -39,22 +38,23 @@ export const checkSelector = (
   return [found("HDL0401", path, `${show(labelsText(labels))} selects no pod of namespace ${namespace}; ${cure}`)];
 };
 
-/** Namespaces that exist: those that are known, and those that hold something. */
-const namespaceExists = (index: AnalysisIndex, name: string): boolean =>
-  index.namespaces().has(name) || index.workloads().byNamespace.has(name);
+/** Whether a namespace exists: it is known or holds something, or none is known at all. */
+export const mayExist = (index: AnalysisIndex, name: string): boolean =>
+  index.namespaces().size === 0 ||
+  name === index.mesh.rootNamespace ||
+  index.namespaces().has(name) ||
+  index.workloads().byNamespace.has(name);
 
 export const checkExportTo = (
   index: AnalysisIndex,
   exportTo: readonly string[] | undefined,
   path = "spec.exportTo",
-): readonly CodedFinding[] => {
-  if (index.namespaces().size === 0) return [];
-  return (exportTo ?? []).flatMap((target, position) =>
-    target === "." || target === "*" || target === "~" || namespaceExists(index, target)
+): readonly CodedFinding[] =>
+  (exportTo ?? []).flatMap((target, position) =>
+    target === "." || target === "*" || target === "~" || mayExist(index, target)
       ? []
       : [found("HDL0404", `${path}[${position}]`, `${show(target)}: there is no such namespace; correct it`)],
   );
-};
 
 /** A resource without a selector is for all workloads of its namespace, of the root namespace for all of the mesh. */
 export const checkWholeNamespace = (index: AnalysisIndex, namespace: string): readonly CodedFinding[] => {

@@ -1,11 +1,12 @@
 import { show } from "../../api/findings.js";
 import type { Service } from "../../api/kubernetes.js";
 import { protocolOf } from "../protocol.js";
-import { type CodedFinding, enumerate, found } from "./finding.js";
+import { selectsOrAll } from "../selector.js";
+import { type CodedFinding, found } from "./finding.js";
 import type { AnalysisIndex } from "./index.js";
 import { byAge, keyOf, namespaceOf } from "./named.js";
 import { checkExportTo } from "./scope.js";
-import { hasLabels, selectedBy, type Workload } from "./workloads.js";
+import { selectedBy, type Workload } from "./workloads.js";
 
 type ServicePort = NonNullable<NonNullable<Service["spec"]>["ports"]>[number];
 
@@ -58,7 +59,7 @@ const rivalsOf = (index: AnalysisIndex, service: Service, workload: Workload): r
   const bySelector = index.servicesBySelector().get(namespaceOf(service));
   return Object.entries(workload.labels).flatMap(([key, value]) =>
     (bySelector?.get(`${key}=${value}`) ?? []).filter(
-      (other) => byAge(other, service) < 0 && hasLabels(workload.labels, other.spec?.selector ?? {}),
+      (other) => byAge(other, service) < 0 && selectsOrAll(other.spec?.selector, workload.labels),
     ),
   );
 };
@@ -128,6 +129,3 @@ export const checkWorkload = (workload: Workload): readonly CodedFinding[] =>
         ),
       ]
     : [];
-
-export const namesOf = (workloads: readonly Workload[]): string =>
-  enumerate(workloads.map(({ kind, name }) => `${kind} ${name}`));

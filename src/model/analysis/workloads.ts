@@ -1,8 +1,7 @@
 import type { Namespace, Pod } from "../../api/kubernetes.js";
 import type { WorkloadEntry } from "../../api/networking/workload-entry.js";
+import { type Labels, selectsOrAll } from "../selector.js";
 import { nameOf, namespaceOf, push } from "./named.js";
-
-type Labels = Readonly<Record<string, string>>;
 
 /** A Deployment, StatefulSet or other object of a file, by the pods that it will make. */
 export interface WorkloadTemplate {
@@ -119,9 +118,6 @@ export const indexWorkloads = (
   return { size, byNamespace, byLabel };
 };
 
-export const hasLabels = (labels: Labels, wanted: Labels): boolean =>
-  Object.entries(wanted).every(([key, value]) => labels[key] === value);
-
 /** The workloads of a namespace that carry all labels; all of them if there are none. */
 export const selectedBy = (workloads: Workloads, namespace: string, selector: Labels): readonly Workload[] => {
   const pairs = Object.entries(selector);
@@ -129,5 +125,5 @@ export const selectedBy = (workloads: Workloads, namespace: string, selector: La
   const byLabel = workloads.byLabel.get(namespace);
   const candidates = pairs.map(([key, value]) => byLabel?.get(`${key}=${value}`) ?? []);
   const fewest = candidates.reduce((least, list) => (list.length < least.length ? list : least));
-  return fewest.filter(({ labels }) => hasLabels(labels, selector));
+  return fewest.filter(({ labels }) => selectsOrAll(selector, labels));
 };
