@@ -191,14 +191,9 @@ export const readMeshConfig = (
   warn: (finding: Finding) => void = () => {},
 ): MeshConfig => {
   const { used, unused } = splitUnused(value);
-  const { value: normal, findings: unknown } = normalize(nodeOf(MeshConfigSchema), used, root);
+  const { value: normal, findings: read } = normalize(nodeOf(MeshConfigSchema), used, root);
   const misfits = [...fits(normal, root), ...errorIf("cluster.domain", domainFault(clusterDomain))];
-  const findings = [
-    ...unused,
-    ...unknown,
-    ...misfits,
-    ...(misfits.length > 0 ? [] : check(normal as MeshConfigFields)),
-  ];
+  const findings = [...unused, ...read, ...misfits, ...(misfits.length > 0 ? [] : check(normal as MeshConfigFields))];
   const errors = findings.filter(({ severity }) => severity === "error");
   if (errors.length > 0) throw new Error(errors.map(({ path, message }) => `${path}: ${message}`).join("\n"));
   for (const finding of findings) warn(finding);

@@ -1,5 +1,5 @@
 import type { TSchema } from "typebox";
-import { member, warning } from "./findings.js";
+import { error, member, warning } from "./findings.js";
 import type { Finding } from "./kind.js";
 import { suggest } from "./suggest.js";
 
@@ -13,6 +13,7 @@ export interface SchemaNode {
   readonly required?: readonly string[];
   readonly items?: SchemaNode;
   readonly maxItems?: number;
+  readonly maxProperties?: number;
   readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
 }
 
@@ -21,13 +22,17 @@ export const nodeOf = (schema: TSchema): SchemaNode => schema as SchemaNode;
 export const isObject = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Where a schema has no limit of its own; no resource that an API server takes comes near it. */
+const mostEntries = 50_000;
+
 /** More would help nobody, and looking for near misses of each would take long. */
 const mostUnknown = 20;
 
 /**
  * The value as protobuf's JSON would have it, for a schema: null is unset, whole numbers may be written as strings, and
- * unknown fields are left out, with a warning each. What is fine already is returned as it is; nothing is changed in
- * place. Free-form parts are not looked into.
+ * unknown fields are left out, with a warning each. What is too long is an error, and cut so that looking at the rest
+ * takes no time. What is fine already is returned as it is; nothing is changed in place. Free-form parts are not looked
+ * into.
  */
 export const normalize = (
   schema: SchemaNode,
@@ -60,24 +65,34 @@ export const normalize = (
     return changed ? Object.fromEntries(entries) : fields;
   };
 
-  const ofMap = (node: SchemaNode, fields: Fields, at: string): Fields => {
-    if (Object.keys(node).length === 0) return fields;
-    const entries = Object.entries(fields).map(([name, before]) => [name, of(node, before, at)] as const);
-    return entries.some(([name, after]) => after !== fields[name]) ? Object.fromEntries(entries) : fields;
+  const cut = (length: number, most: number, what: string, at: string): boolean => {
+    if (length <= most) return false;
+    findings.push(error(at, `has ${length} ${what}; give at most ${most}`));
+    return true;
+  };
+
+  const ofMap = (values: SchemaNode, most: number, fields: Fields, at: string): Fields => {
+    if (Object.keys(values).length === 0) return fields;
+    const all = Object.entries(fields);
+    const isCut = cut(all.length, most, "entries", at);
+    const entries = all.slice(0, most).map(([name, before]) => [name, of(values, before, at)] as const);
+    return isCut || entries.some(([name, after]) => after !== fields[name]) ? Object.fromEntries(entries) : fields;
+  };
+
+  const ofList = (items: SchemaNode, most: number, before: readonly unknown[], at: string): readonly unknown[] => {
+    const isCut = cut(before.length, most, "items", at);
+    const after = before.slice(0, most).map((item, index) => of(items, item, `${at}[${index}]`));
+    return isCut || after.some((item, index) => item !== before[index]) ? after : before;
   };
 
   const of = (node: SchemaNode, before: unknown, at: string): unknown => {
     if (node.type === "integer" && typeof before === "string" && /^-?\d{1,15}$/.test(before)) return Number(before);
-    if (node.items !== undefined && Array.isArray(before)) {
-      const { items, maxItems = Number.POSITIVE_INFINITY } = node;
-      if (before.length > maxItems) return before;
-      const after = before.map((item, index) => of(items, item, `${at}[${index}]`));
-      return after.some((item, index) => item !== before[index]) ? after : before;
-    }
+    if (node.items !== undefined && Array.isArray(before))
+      return ofList(node.items, node.maxItems ?? mostEntries, before, at);
     if (!isObject(before)) return before;
     if (node.properties !== undefined) return ofObject(node.properties, before, at);
     const [values] = Object.values(node.patternProperties ?? {});
-    return values === undefined ? before : ofMap(values, before, at);
+    return values === undefined ? before : ofMap(values, node.maxProperties ?? mostEntries, before, at);
   };
 
   return { value: of(schema, value, path), findings };

@@ -54,10 +54,6 @@ const messageOf = (fault: TValidationError, value: unknown): string | undefined 
       return `${shown} is too long; write at most ${plural(fault.params.limit, "character")}`;
     case "minItems":
       return `${shown} has too few; give at least ${plural(fault.params.limit, "item")}`;
-    case "maxItems":
-      return `has too many items; give at most ${fault.params.limit}`;
-    case "maxProperties":
-      return `has too many entries; give at most ${fault.params.limit}`;
     case "anyOf":
     case "oneOf":
       return `${shown} fits none of the forms there are; correct it`;

@@ -82,11 +82,11 @@ export const readConfigObject = (definition: AnyKindDefinition, value: unknown):
   if (!isObject(value))
     return { object: undefined, findings: [error("", `${show(value)} is not an object; write a ${definition.kind}`)] };
   const identity = checkIdentity(definition, value);
-  const { value: spec, findings: unknown } = normalize(nodeOf(definition.spec), value["spec"] ?? {}, "spec");
+  const { value: spec, findings: read } = normalize(nodeOf(definition.spec), value["spec"] ?? {}, "spec");
   const misfits = schemaCheckOf(definition)(spec, "spec");
   const object = (spec === value["spec"] ? value : { ...value, spec }) as unknown as ConfigObject<unknown>;
-  const own = hasError(misfits) || hasError(identity) ? [] : runCheck(definition, object);
-  const findings = limited([...identity, ...misfits, ...own, ...unknown]);
+  const own = hasError([...identity, ...read, ...misfits]) ? [] : runCheck(definition, object);
+  const findings = limited([...identity, ...misfits, ...own, ...read]);
   return { object: hasError(findings) ? undefined : object, findings };
 };
 

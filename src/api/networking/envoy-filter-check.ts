@@ -46,6 +46,8 @@ const named: readonly ApplyTo[] = [
   ...(["VIRTUAL_HOST", "CLUSTER", "EXTENSION_CONFIG"] as const),
 ];
 
+const configurations = ["typed_config", "typedConfig", "config_discovery", "configDiscovery"];
+
 const connectionManagers = ["envoy.filters.network.http_connection_manager", "envoy.http_connection_manager"];
 
 const regexProblem = (pattern: string): string | undefined => {
@@ -159,6 +161,13 @@ const checkValue = (entry: EnvoyConfigObjectPatch, applyTo: ApplyTo, path: strin
   const isNew = operation !== undefined && !merges.includes(operation);
   if (isNew && named.includes(applyTo) && (typeof value["name"] !== "string" || value["name"] === ""))
     report("error", `${valuePath}.name`, `a new ${applyTo} needs a name; add it`);
+  const isConfigured = configurations.some((field) => value[field] !== undefined);
+  if (isNew && applyTo.endsWith("_FILTER") && !isConfigured)
+    report(
+      "error",
+      `${valuePath}.typed_config`,
+      "Envoy finds a filter by the type of its configuration; add it, with @type",
+    );
   if (entry.patch?.filterClass === undefined || entry.patch.filterClass === "UNSPECIFIED") return;
   const hasEffect = operation === "ADD" && applyTo === "HTTP_FILTER";
   report(

@@ -8,9 +8,9 @@ import { type Manifest, managedBy } from "./context.js";
  */
 export const customResourceDefinitions = (): readonly Manifest[] =>
   Object.values(configurationKinds).map((definition) => {
-    const { metadata, ...rest } = customResourceDefinition(definition);
+    const crd = customResourceDefinition(definition);
     return {
-      ...rest,
-      metadata: { ...metadata, labels: managedBy, annotations: { "helm.sh/resource-policy": "keep" } },
+      ...crd,
+      metadata: { ...crd.metadata, labels: managedBy, annotations: { "helm.sh/resource-policy": "keep" } },
     };
   });

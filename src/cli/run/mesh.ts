@@ -14,6 +14,7 @@ import type { XdsObserver } from "../../serve/server.js";
 import { createCluster } from "./cluster.js";
 import { inject } from "./inject.js";
 import type { Network } from "./network.js";
+import { nodeNameOf, nodeOf } from "./nodes.js";
 import { type Machine, type RunningPod, startPod } from "./pod.js";
 import { isReady, periodOf } from "./probe.js";
 import { hostsOf, serviceRules } from "./services.js";
@@ -56,7 +57,7 @@ const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => 
 const scheduled = (pod: V1Pod, addresses: readonly string[], gateway: string): V1Pod => ({
   ...pod,
   metadata: { ...pod.metadata, uid: randomUUID() },
-  spec: { nodeName: "this-machine", ...pod.spec!, serviceAccountName: pod.spec?.serviceAccountName ?? "default" },
+  spec: { nodeName: nodeNameOf(pod), ...pod.spec!, serviceAccountName: pod.spec?.serviceAccountName ?? "default" },
   status: {
     phase: "Running",
     hostIP: gateway,
@@ -204,6 +205,7 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
         return { namespace, network: podNetwork, live: scheduled(injected, podNetwork.addresses, network.gateway) };
       }),
     );
+    cluster.put(placed.map(({ live }) => nodeOf(live)));
     cluster.setPods(placed.map(({ live }) => ({ pod: live as unknown as Pod, isReady: false })));
     await spread(placed);
     // Every start comes to its end before one's failure is told, so that none is left running unknown.

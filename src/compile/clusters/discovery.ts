@@ -74,7 +74,13 @@ const inline = (options: OutboundClusterOptions, name: string, type: Cluster_Dis
   return {
     ...dns(options),
     clusterDiscoveryType: { case: "type", value: type },
-    loadAssignment: loadAssignment({ ...options, clusterName: name, endpoints, proxy: options.proxy }),
+    loadAssignment: loadAssignment({
+      ...options,
+      clusterName: name,
+      endpoints,
+      // There is nothing to rank, and Envoy wants exactly one.
+      proxy: type === Cluster_DiscoveryType.LOGICAL_DNS ? undefined : options.proxy,
+    }),
   };
 };
 

@@ -1,4 +1,5 @@
 import type { MeshService, ServicePort } from "../../model/service.js";
+import type { Destination } from "../../model/virtual-service-rules.js";
 import type { FilterChain } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import { outboundClusterName } from "../clusters/names.js";
 import { tcpProxyPolicy } from "../clusters/route-policy.js";
@@ -33,23 +34,29 @@ const l4Of = (lookup: Recording, service: MeshService, port: ServicePort) => {
     mesh: lookup.snapshot.mesh,
     clusterOf,
   };
-  const policy = policyOf({ host: service.host, port: port.port })?.policy ?? {};
-  const proxyTo = (clusters: L4Route["clusters"]) => weightedTcpProxy(clusters, tcpProxyPolicy(policy, service));
+  /** Pools, hashing and tunnels are those of where the connection goes; of several, the first. */
+  const proxyTo = (clusters: L4Route["clusters"], destination: Destination) => {
+    const found = policyOf(destination);
+    return weightedTcpProxy(clusters, found === undefined ? {} : tcpProxyPolicy(found.policy, found.service));
+  };
   const routes = rule === undefined ? [] : [...tlsRoutes(rule, context), ...tcpRoutes(rule, context)];
   const isGeneral = ({ match }: L4Route): boolean =>
     (match.prefixRanges ?? []).length === 0 && (match.serverNames ?? []).length === 0;
   const general = routes.find(isGeneral);
-  const own = [{ name: outboundClusterName(service.host, port.port), weight: 1 }];
+  const own = proxyTo([{ name: outboundClusterName(service.host, port.port), weight: 1 }], {
+    host: service.host,
+    port: port.port,
+  });
   return {
-    own: proxyTo(own),
-    general: proxyTo(general?.clusters ?? own),
+    own,
+    general: general === undefined ? own : proxyTo(general.clusters, general.destination),
     particular: routes
       .filter((route) => !isGeneral(route))
-      .map(({ match, clusters }, index) =>
+      .map(({ match, clusters, destination }, index) =>
         chain(
           `${service.host}-${index}`,
           { ...match, ...(match.serverNames === undefined ? {} : { transportProtocol: "tls" }) },
-          [proxyTo(clusters)],
+          [proxyTo(clusters, destination)],
         ),
       ),
   };

@@ -4,6 +4,7 @@ import { merge } from "./merge.js";
 import { type CompiledPatch, typeOf } from "./patches.js";
 import type { PatchReport } from "./report.js";
 import { knownType } from "./types.js";
+import { violationsOf } from "./violations.js";
 
 export const isMerge = ({ operation }: { readonly operation: Operation }): boolean =>
   operation === "MERGE" || operation === "MERGE_AND_REPLACE_LIST";
@@ -40,12 +41,24 @@ export const attempt = <T>(
   return object;
 };
 
-/** The patch's value laid over a copy of `object`. */
+/** The first rule of Envoy's protos that the merge has broken: what was there before is not the patch's fault. */
+const brokenRule = <T extends Message>(patch: CompiledPatch, before: T, after: T): string | undefined => {
+  const type = typeOfPatch(patch);
+  const violations = violationsOf(type, after);
+  if (violations.length === 0) return undefined;
+  const known = new Set(violationsOf(type, before).map(({ path, message }) => `${path} ${message}`));
+  const broken = violations.find(({ path, message }) => !known.has(`${path} ${message}`));
+  return broken === undefined ? undefined : `${broken.path} ${broken.message}`;
+};
+
+/** The patch's value laid over a copy of `object`; throws if Envoy would refuse the outcome. */
 export const merged = <T extends Message>(patch: CompiledPatch, object: T): T => {
   const type = typeOfPatch(patch);
   const target = clone(type, object) as T;
   if (patch.value !== undefined)
     merge(type, target, patch.value, { replaceLists: patch.operation === "MERGE_AND_REPLACE_LIST" });
+  const broken = brokenRule(patch, object, target);
+  if (broken !== undefined) throw new Error(broken);
   return target;
 };
 

@@ -1,5 +1,10 @@
 import { create } from "@bufbuild/protobuf";
-import { type Cluster, Cluster_DiscoveryType, ClusterSchema } from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
+import {
+  type Cluster,
+  Cluster_DiscoveryType,
+  Cluster_LbPolicy,
+  ClusterSchema,
+} from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
 import type { TransportSocket } from "../../proto/envoy/config/core/v3/base_pb.js";
 import { attempt, isMerge, merged } from "./apply.js";
 import { matchesCluster, type PatchContext, patchesFor } from "./match.js";
@@ -9,10 +14,17 @@ import { type PatchReport, unreported } from "./report.js";
 /** What Envoy would refuse in a merged cluster, and with it the whole update. */
 const problemOf = (before: Cluster, after: Cluster): string | undefined => {
   if (after.name !== before.name) return `its name cannot become ${after.name}; leave name out of the value`;
-  const { clusterDiscoveryType: discovery, edsClusterConfig } = after;
-  const isEds = discovery.case === "type" && discovery.value === Cluster_DiscoveryType.EDS;
-  return !isEds && edsClusterConfig !== undefined
-    ? "a cluster whose endpoints come from the mesh cannot take another type; ADD a cluster and route to it"
+  const { clusterDiscoveryType: discovery, edsClusterConfig, loadAssignment } = after;
+  const isOf = (type: Cluster_DiscoveryType): boolean => discovery.case === "type" && discovery.value === type;
+  const isOriginal = isOf(Cluster_DiscoveryType.ORIGINAL_DST);
+  const isProvided = after.lbPolicy === Cluster_LbPolicy.CLUSTER_PROVIDED;
+  const isInconsistent =
+    (edsClusterConfig !== undefined && !isOf(Cluster_DiscoveryType.EDS)) ||
+    (loadAssignment !== undefined && isOriginal) ||
+    (isProvided && !isOriginal && discovery.case !== "clusterType") ||
+    (isOriginal && !isProvided);
+  return isInconsistent
+    ? "a cluster whose endpoints the mesh finds cannot take another type or way to balance; ADD a cluster and route to it"
     : undefined;
 };
 

@@ -1,5 +1,13 @@
-import { type DescField, type DescMessage, fromJson, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
+import {
+  type DescField,
+  type DescMessage,
+  fromJson,
+  getOption,
+  type JsonObject,
+  type JsonValue,
+} from "@bufbuild/protobuf";
 import type { Finding } from "../../api/kind.js";
+import { disallowed_by_default } from "../../proto/envoy/annotations/deprecation_pb.js";
 import { closest } from "./suggestion.js";
 import { envoyTypes, isTypedStruct, messageType, typeNameOf } from "./types.js";
 
@@ -115,6 +123,10 @@ const walk = (type: DescMessage, json: JsonValue, path: string, report: Report):
     const other = taken.get(group);
     if (other !== undefined) report(at, `${other} is set too, and only one of them can be; remove one`);
     taken.set(group, key);
+    if (field.deprecated && getOption(field, disallowed_by_default))
+      report(at, "Envoy no longer takes this field; use what its documentation names instead");
+    else if (field.deprecated)
+      report(at, "Envoy deprecates this field; use what its documentation names instead", "warning");
     walkField(type, field, value, at, report);
   }
 };

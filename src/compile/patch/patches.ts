@@ -10,6 +10,7 @@ import {
 import type { EnvoyConfigObjectMatch } from "../../api/networking/envoy-filter-match.js";
 import { jsonFindings } from "./json.js";
 import { envoyTypes, knownType } from "./types.js";
+import { violationsOf } from "./violations.js";
 
 export interface CompiledPatch {
   /** `namespace/name` of the filter. */
@@ -54,10 +55,25 @@ export const keyOfFilter = ({ metadata }: EnvoyFilter): string => `${metadata?.n
 
 const pathOf = (index: number): string => `spec.configPatches[${index}]`;
 
+const decoded = (applyTo: keyof typeof typeOf, value: unknown): Message =>
+  fromJson(knownType(typeOf[applyTo]), value as JsonValue, { registry: envoyTypes() });
+
 const valueFindings = ({ applyTo, patch }: EnvoyConfigObjectPatch, path: string): readonly Finding[] => {
   if (applyTo === undefined || applyTo === "BOOTSTRAP" || patch?.value === undefined) return [];
-  if (patch.operation === "REMOVE") return [];
-  return jsonFindings(knownType(typeOf[applyTo]), patch.value, `${path}.patch.value`);
+  if (patch.operation === undefined || patch.operation === "REMOVE") return [];
+  const type = knownType(typeOf[applyTo]);
+  const at = `${path}.patch.value`;
+  const findings = jsonFindings(type, patch.value, at);
+  if (findings.some(({ severity }) => severity === "error")) return findings;
+  try {
+    const violations = violationsOf(type, decoded(applyTo, patch.value), patch.operation.startsWith("MERGE"));
+    const ofRules = violations.map(
+      (violation): Finding => ({ severity: "error", path: `${at}.${violation.path}`, message: violation.message }),
+    );
+    return [...findings, ...ofRules];
+  } catch (error) {
+    return [...findings, { severity: "error", path: at, message: `${(error as Error).message}; correct the value` }];
+  }
 };
 
 /** What is wrong in the values of a filter that fits its schema: for admission, beside `envoyFilter.check`. */
@@ -77,10 +93,7 @@ const compilePatch = (key: string, entry: EnvoyConfigObjectPatch, path: string):
     match,
     proxyVersion: version === undefined ? undefined : new RegExp(version),
     filterClass: patch.filterClass,
-    value:
-      patch.operation === "REMOVE"
-        ? undefined
-        : fromJson(knownType(typeOf[applyTo]), patch.value as JsonValue, { registry: envoyTypes() }),
+    value: patch.operation === "REMOVE" ? undefined : decoded(applyTo, patch.value),
   };
 };
 

@@ -24,6 +24,8 @@ export interface L4Route {
   readonly name: string;
   readonly match: { readonly serverNames?: string[]; readonly prefixRanges?: CidrRange[] };
   readonly clusters: readonly WeightedClusterName[];
+  /** The first of them. */
+  readonly destination: Destination;
 }
 
 const clustersOf = (route: readonly WeightedDestination[], context: L4Context): readonly WeightedClusterName[] =>
@@ -86,6 +88,7 @@ export const tlsRoutes = (rule: ResolvedVirtualService, context: L4Context): rea
           name: nameOf(rule),
           match: matchOf(names, ranges),
           clusters,
+          destination: route[0]!.destination,
         })),
       );
   });
@@ -103,7 +106,12 @@ export const tcpRoutes = (rule: ResolvedVirtualService, context: L4Context): rea
     const isGeneral = match.length === 0 || fitting.some(({ destinationSubnets }) => destinationSubnets.length === 0);
     const subnets = isGeneral ? [] : fitting.flatMap(({ destinationSubnets }) => destinationSubnets);
     for (const { ranges } of grouped([any], rangesOf(subnets), take))
-      routes.push({ name: nameOf(rule), match: matchOf([any], ranges), clusters });
+      routes.push({
+        name: nameOf(rule),
+        match: matchOf([any], ranges),
+        clusters,
+        destination: route[0]!.destination,
+      });
     if (isGeneral) break;
   }
   return routes;

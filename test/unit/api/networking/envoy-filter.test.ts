@@ -10,7 +10,7 @@ const filterOf = (spec: object): EnvoyFilter => ({
 });
 
 const hcm = "envoy.filters.network.http_connection_manager";
-const value = { name: "a" };
+const value = { name: "a", typed_config: { "@type": "type.googleapis.com/a.B" } };
 const anchored = {
   listener: { filterChain: { filter: { name: hcm, subFilter: { name: "envoy.filters.http.cors" } } } },
 };
@@ -87,6 +87,11 @@ const faulty: readonly (readonly [string, object, readonly RegExp[]])[] = [
     "a value without a name",
     { applyTo: "HTTP_FILTER", match: anchored, patch: { operation: "INSERT_AFTER", value: { typed_config: {} } } },
     [/^error patch.value.name: /],
+  ],
+  [
+    "a filter without a configuration",
+    { applyTo: "HTTP_FILTER", match: anchored, patch: { operation: "INSERT_AFTER", value: { name: "a" } } },
+    [/^error patch.value.typed_config: /],
   ],
   [
     "removal of a filter without saying which",
