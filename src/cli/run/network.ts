@@ -74,15 +74,20 @@ const become = ({ uid, gid, capabilities = [] }: ProcessUser): readonly string[]
   "--",
 ];
 
-const removeNamespace = async (name: string): Promise<void> => {
+/** Orphaned connections keep a namespace alive for minutes: its device is deleted by name. */
+const removeNamespace = async (name: string, device: string | undefined): Promise<void> => {
   await run("ip", "netns", "delete", name).catch(() => undefined);
+  if (device !== undefined) await run("ip", "link", "delete", device).catch(() => undefined);
   await rm(`/etc/netns/${name}`, { recursive: true, force: true });
 };
 
 /** What a run that was killed has left in this slot. */
-const clearSlot = async (bridge: string, prefix: string): Promise<void> => {
+const clearSlot = async (bridge: string, prefix: string, devicePrefix: string): Promise<void> => {
   const names = await readdir("/run/netns").catch(() => []);
-  for (const name of names.filter((candidate) => candidate.startsWith(prefix))) await removeNamespace(name);
+  for (const name of names.filter((candidate) => candidate.startsWith(prefix))) await removeNamespace(name, undefined);
+  const devices = await readdir("/sys/class/net");
+  for (const device of devices.filter((candidate) => candidate.startsWith(devicePrefix)))
+    await run("ip", "link", "delete", device).catch(() => undefined);
   await run("ip", "link", "delete", bridge).catch(() => undefined);
 };
 
@@ -101,9 +106,11 @@ export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): P
   const lengthOf = { IPv4: 24, IPv6: 64 } as const;
   const addressLine = (family: IpFamily, host: number, device: string): string =>
     `address add ${inFamily[family](host)}/${lengthOf[family]} dev ${device}${family === "IPv6" ? " nodad" : ""}`;
-  const namespaces = new Set<string>();
+  const devicePrefix = `hd${slot}-`;
+  /** Devices on the bridge by namespace. */
+  const namespaces = new Map<string, string>();
   let last = 1;
-  await clearSlot(bridge, prefix);
+  await clearSlot(bridge, prefix, devicePrefix);
   const setUp = [
     `link add ${bridge} type bridge`,
     `link set ${bridge} up`,
@@ -114,10 +121,10 @@ export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): P
   const addPod = async (pod: string): Promise<PodNetwork> => {
     const host = ++last;
     const name = `${prefix}${pod}`;
-    const device = `hd${slot}-${host}`;
+    const device = `${devicePrefix}${host}`;
     const addresses = families.map((family) => inFamily[family](host));
     await run("ip", "netns", "add", name);
-    namespaces.add(name);
+    namespaces.set(name, device);
     await runWith(
       [`link add ${device} type veth peer name eth0 netns ${name}`, `link set ${device} master ${bridge} up`].join(
         "\n",
@@ -160,13 +167,13 @@ export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): P
       },
       remove: async () => {
         namespaces.delete(name);
-        await removeNamespace(name);
+        await removeNamespace(name, device);
       },
     };
   };
 
   const close = async (): Promise<void> => {
-    await Promise.all([...namespaces].map(removeNamespace));
+    await Promise.all([...namespaces].map(([name, device]) => removeNamespace(name, device)));
     await run("ip", "link", "delete", bridge).catch(() => undefined);
     lock.close();
   };

@@ -95,7 +95,6 @@ export const virtualInbound = ({ ports, families, isTransparent, mesh }: Virtual
     name: "virtualInbound",
     ...anyAddress(inboundPort, families),
     trafficDirection: TrafficDirection.INBOUND,
-    ...(isTransparent ? { transparent: true } : {}),
     listenerFilters: [
       originalDst(),
       ...(isTransparent ? [originalSrc()] : []),
