@@ -187,8 +187,10 @@ export const signCertificate = (request: CertificateRequest, signer: Signer): Pr
   return signTo(request, nameOf(request.organization), [...extensions, alternativeNames(request)], signer);
 };
 
+/** The PEM blocks of a bundle, in order, each with its line end. */
+export const splitCertificates = (pem: string): readonly string[] =>
+  (pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []).map((block) => `${block}\n`);
+
 /** The certificates of a PEM bundle, in order. Throws on one that is not a certificate. */
 export const parseCertificates = (pem: string): readonly X509Certificate[] =>
-  (pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []).map(
-    (block) => new X509Certificate(block),
-  );
+  splitCertificates(pem).map((block) => new X509Certificate(block));

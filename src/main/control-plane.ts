@@ -4,6 +4,7 @@ import type { ObjectSource } from "../api/kubernetes.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type Compiler, createCompiler } from "../compile/compiler.js";
 import { type CertificateAuthority, openAuthority, type SecretStore } from "../identity/authority.js";
+import { createCertificateService } from "../identity/certificate-service.js";
 import { createWorkloadCertificates } from "../identity/workload.js";
 import type { Authenticate } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
@@ -21,7 +22,12 @@ export interface ControlPlaneOptions {
   /** DNS names of the serving certificate. */
   readonly serverNames: readonly string[];
   readonly logger: Logger;
-  readonly observe?: XdsObserver;
+  readonly observe?: ControlPlaneObserver;
+}
+
+/** What metrics are made of. */
+export interface ControlPlaneObserver extends XdsObserver {
+  readonly signed?: (outcome: "signed" | "refused") => void;
 }
 
 export interface ControlPlane {
@@ -66,6 +72,19 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     configuration: createConfiguration({ compiler, certificates, nacked: () => {} }),
     certificate,
     logger,
+    services: [
+      createCertificateService({
+        authority: () => authority,
+        authenticate: options.authenticate,
+        trustDomain: mesh.trustDomain,
+        longestLifetime: workloadLifetimeSeconds,
+        answered: (outcome, details) => {
+          options.observe?.signed?.(outcome);
+          if (outcome === "refused") logger.warn(details, "refused to sign a certificate");
+          else logger.debug(details, "signed a certificate");
+        },
+      }),
+    ],
     ...(options.observe === undefined ? {} : { observe: options.observe }),
   });
   const renewal = setInterval(() => {

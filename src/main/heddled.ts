@@ -1,37 +1,17 @@
 import { KubeConfig } from "@kubernetes/client-node";
 import { pino } from "pino";
-import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { collectDefaultMetrics, Registry } from "prom-client";
 import { startMonitoringServer } from "../admission/monitoring.js";
 import { createTokenAuthenticator } from "../identity/token.js";
-import type { XdsObserver } from "../serve/server.js";
 import { watchKubernetes } from "../watch/kubernetes.js";
 import { createInjector } from "./admit.js";
 import { type ControlPlane, startControlPlane } from "./control-plane.js";
 import { createKubernetesAdapters } from "./kubernetes.js";
+import { createObserver } from "./metrics.js";
 import { readSettings } from "./settings.js";
 
 const tokenAudience = "istio-ca";
 const reconcileMilliseconds = 10_000;
-
-const createObserver = (registry: Registry): XdsObserver => {
-  const registers = [registry];
-  const connected = new Gauge({ name: "heddle_xds_connected_proxies", help: "Open xDS streams", registers });
-  const pushed = new Counter({ name: "heddle_xds_pushed_bytes_total", help: "Bytes of xDS responses", registers });
-  const answers = new Counter({
-    name: "heddle_xds_answers_total",
-    help: "Answers of proxies to xDS responses",
-    labelNames: ["type", "answer"],
-    registers,
-  });
-  const refused = new Counter({ name: "heddle_xds_refused_total", help: "Refused xDS streams", registers });
-  return {
-    connected: (count) => connected.set(count),
-    pushed: (bytes) => pushed.inc(bytes),
-    acked: (type) => answers.inc({ type, answer: "ack" }),
-    nacked: (type) => answers.inc({ type, answer: "nack" }),
-    refused: () => refused.inc(),
-  };
-};
 
 const settings = await readSettings(process.env);
 const logger = pino({ level: settings.logLevel, redact: ["token", "authorization", "privateKeyPem"] });

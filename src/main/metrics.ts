@@ -1,0 +1,30 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { ControlPlaneObserver } from "./control-plane.js";
+
+/** The control plane's own metrics. */
+export const createObserver = (registry: Registry): ControlPlaneObserver => {
+  const registers = [registry];
+  const connected = new Gauge({ name: "heddle_xds_connected_proxies", help: "Open xDS streams", registers });
+  const pushed = new Counter({ name: "heddle_xds_pushed_bytes_total", help: "Bytes of xDS responses", registers });
+  const answers = new Counter({
+    name: "heddle_xds_answers_total",
+    help: "Answers of proxies to xDS responses",
+    labelNames: ["type", "answer"],
+    registers,
+  });
+  const refused = new Counter({ name: "heddle_xds_refused_total", help: "Refused xDS streams", registers });
+  const signed = new Counter({
+    name: "heddle_certificate_requests_total",
+    help: "Requests to sign a key that the client holds",
+    labelNames: ["outcome"],
+    registers,
+  });
+  return {
+    connected: (count) => connected.set(count),
+    pushed: (bytes) => pushed.inc(bytes),
+    acked: (type) => answers.inc({ type, answer: "ack" }),
+    nacked: (type) => answers.inc({ type, answer: "nack" }),
+    refused: () => refused.inc(),
+    signed: (outcome) => signed.inc({ outcome }),
+  };
+};
