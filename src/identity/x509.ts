@@ -67,13 +67,13 @@ const fieldsOf = (certificate: X509Certificate): readonly der.Element[] => {
   return fields[0]!.tag === der.context(0, true) ? fields.slice(1) : fields;
 };
 
-const subjectKeyIdOf = (fields: readonly der.Element[]): Buffer | undefined => {
+/** The value of an extension, as DER. */
+const extensionOf = (fields: readonly der.Element[], id: Buffer): Buffer | undefined => {
   const wrapped = fields.find((field) => field.tag === der.context(3, true));
   if (wrapped === undefined) return undefined;
   for (const item of der.readAll(der.readExactly(wrapped.content, der.tag.sequence).content)) {
     const parts = der.readAll(item.content);
-    if (parts[0]?.whole.equals(oid.subjectKeyIdentifier))
-      return der.readExactly(parts.at(-1)!.content, der.tag.octetString).content;
+    if (parts[0]?.whole.equals(id)) return parts.at(-1)!.content;
   }
   return undefined;
 };
@@ -92,7 +92,8 @@ const issuerOf = (certificate: X509Certificate): Issuer => {
   const known = issuers.get(certificate);
   if (known !== undefined) return known;
   const fields = fieldsOf(certificate);
-  const keyId = subjectKeyIdOf(fields);
+  const identifier = extensionOf(fields, oid.subjectKeyIdentifier);
+  const keyId = identifier === undefined ? undefined : der.readExactly(identifier, der.tag.octetString).content;
   const issuer = {
     // serialNumber, signature, issuer, validity, subject.
     name: fields[4]!.whole,
@@ -154,6 +155,14 @@ const pemOf = (certificate: Buffer): string => {
 const spkiOf = (key: KeyObject | Buffer): Buffer =>
   Buffer.isBuffer(key) ? key : key.export({ type: "spki", format: "der" });
 
+/** The pathLenConstraint of a certificate's basicConstraints: how many authorities may follow it; absent: any number. */
+export const pathLengthOf = (certificate: X509Certificate): number | undefined => {
+  const value = extensionOf(fieldsOf(certificate), oid.basicConstraints);
+  const parts = value === undefined ? [] : der.readAll(der.readExactly(value, der.tag.sequence).content);
+  const limit = parts.find((part) => part.tag === der.tag.integer)?.content;
+  return limit === undefined ? undefined : Number(BigInt(`0x${limit.toString("hex")}`));
+};
+
 const signTo = async (
   request: Pick<CertificateRequest, "publicKey" | "notBefore" | "notAfter">,
   subject: Buffer,
@@ -185,6 +194,20 @@ export const signCertificate = (request: CertificateRequest, signer: Signer): Pr
     ? [authorityExtensions, subjectKeyId(createHash("sha1").update(spkiOf(request.publicKey)).digest())]
     : [leafExtensions];
   return signTo(request, nameOf(request.organization), [...extensions, alternativeNames(request)], signer);
+};
+
+/**
+ * Certifies another authority, by its own name and key, for those who trust only the signer: its certificates then lead
+ * to the signer's root too. PEM.
+ */
+export const crossSign = (
+  authority: X509Certificate,
+  validity: Pick<CertificateRequest, "notBefore" | "notAfter">,
+  signer: Signer,
+): Promise<string> => {
+  const { name, keyId } = issuerOf(authority);
+  const extensions = [authorityExtensions, ...(keyId === undefined ? [] : [subjectKeyId(keyId)])];
+  return signTo({ publicKey: authority.publicKey, ...validity }, name, extensions, signer);
 };
 
 /** The PEM blocks of a bundle, in order, each with its line end. */

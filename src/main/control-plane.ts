@@ -3,8 +3,9 @@ import { type AdmissionServer, type AdmitPod, startAdmissionServer } from "../ad
 import type { ObjectSource } from "../api/kubernetes.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type Compiler, createCompiler } from "../compile/compiler.js";
-import { type CertificateAuthority, openAuthority, type SecretStore } from "../identity/authority.js";
+import type { SecretStore } from "../identity/authority.js";
 import { createCertificateService } from "../identity/certificate-service.js";
+import { type LiveAuthority, openLiveAuthority } from "../identity/live-authority.js";
 import { createWorkloadCertificates } from "../identity/workload.js";
 import type { Authenticate } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
@@ -23,15 +24,30 @@ export interface ControlPlaneOptions {
   readonly serverNames: readonly string[];
   readonly logger: Logger;
   readonly observe?: ControlPlaneObserver;
+  readonly rotation?: RotationSettings;
 }
+
+/** What happens when another authority takes over. */
+export interface RotationSettings {
+  /** How long the bundle of old and new roots has to reach everyone before the new authority signs. */
+  readonly distributionMilliseconds: number;
+  /** Then each workload certificate is issued anew at a random moment within this time. */
+  readonly reissueMilliseconds: number;
+}
+
+export const defaultRotation: RotationSettings = { distributionMilliseconds: 10_000, reissueMilliseconds: 60_000 };
 
 /** What metrics are made of. */
 export interface ControlPlaneObserver extends XdsObserver {
   readonly signed?: (outcome: "signed" | "refused") => void;
+  /** A Secret with an authority was read, and can be used or not. */
+  readonly secretJudged?: (secret: string, isUsable: boolean) => void;
+  /** `notAfter` of the authority that signs, at the start and after each rotation. */
+  readonly authorityInForce?: (notAfter: Date) => void;
 }
 
 export interface ControlPlane {
-  readonly authority: CertificateAuthority;
+  readonly authority: LiveAuthority;
   readonly compiler: Compiler;
   readonly xds: XdsServer;
   readonly admission: AdmissionServer;
@@ -39,6 +55,7 @@ export interface ControlPlane {
 }
 
 const workloadLifetimeSeconds = 24 * 3600;
+const clockSkewSeconds = 300;
 const servingLifetimeSeconds = 90 * 24 * 3600;
 /** Long before the serving certificate ends, and often enough that a failure has many more tries. */
 const servingRenewalMilliseconds = 7 * 24 * 3600 * 1000;
@@ -46,7 +63,19 @@ const servingRenewalMilliseconds = 7 * 24 * 3600 * 1000;
 /** Wires the rooms and listens; resolves when the first list of objects is in and both servers answer. */
 export const startControlPlane = async (options: ControlPlaneOptions): Promise<ControlPlane> => {
   const { logger, mesh } = options;
-  const authority = await openAuthority(options.secrets, mesh.trustDomain);
+  const rotation = options.rotation ?? defaultRotation;
+  const authority = await openLiveAuthority({
+    store: options.secrets,
+    trustDomain: mesh.trustDomain,
+    overlapMilliseconds: (workloadLifetimeSeconds + clockSkewSeconds) * 1000,
+    distributionMilliseconds: rotation.distributionMilliseconds,
+    judged: (secret, error) => {
+      options.observe?.secretJudged?.(secret, error === undefined);
+      if (error !== undefined)
+        logger.error({ error: error.message }, "a Secret cannot be used; the last good authority stays in force");
+    },
+    failed: (error) => logger.error({ error: error.message }, "following the authority's Secrets"),
+  });
   const compiler = createCompiler(mesh);
   options.source.subscribe(compiler.apply);
   await options.source.synced;
@@ -56,7 +85,11 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     lifetimeSeconds: workloadLifetimeSeconds,
     failed: (error, id) => logger.error({ id, error: error.message }, "could not renew a workload certificate"),
   });
-  const issueServing = () => authority.issue({ dnsNames: options.serverNames }, servingLifetimeSeconds);
+  const issueServing = async () => {
+    const issued = await authority.issue({ dnsNames: options.serverNames }, servingLifetimeSeconds);
+    // A proxy reads the root for this connection once, when it starts.
+    return { ...issued, certificateChainPem: issued.certificateChainPem + authority.crossCertificatesPem() };
+  };
   const certificate = await issueServing();
   const admission = await startAdmissionServer({
     host: options.host,
@@ -87,7 +120,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     ],
     ...(options.observe === undefined ? {} : { observe: options.observe }),
   });
-  const renewal = setInterval(() => {
+  const renewServing = (): void => {
     issueServing().then(
       (next) => {
         admission.setCertificate(next);
@@ -95,8 +128,18 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       },
       (error: Error) => logger.error({ error: error.message }, "could not renew the serving certificate"),
     );
-  }, servingRenewalMilliseconds);
+  };
+  const renewal = setInterval(renewServing, servingRenewalMilliseconds);
   renewal.unref();
+  options.observe?.authorityInForce?.(authority.notAfter);
+  authority.onChange((change) => {
+    if (change === "trust") return certificates.trustChanged();
+    const { origin, notAfter } = authority;
+    logger.info({ authority: origin, validUntil: notAfter }, "another authority signs from now on");
+    options.observe?.authorityInForce?.(notAfter);
+    certificates.reissue(rotation.reissueMilliseconds);
+    renewServing();
+  });
   return {
     authority,
     compiler,
@@ -104,6 +147,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     admission,
     stop: async () => {
       clearInterval(renewal);
+      await authority.stop();
       await options.source.stop();
       await Promise.all([xds.stop(), admission.close()]);
     },

@@ -7,7 +7,7 @@ import {
   PatchStrategy,
   setHeaderOptions,
 } from "@kubernetes/client-node";
-import type { SecretStore } from "../identity/authority.js";
+import type { SecretData, SecretStore } from "../identity/authority.js";
 import type { TokenReviewStatus } from "../identity/token.js";
 
 /** What the control plane asks of the API server, besides watching it. */
@@ -30,6 +30,15 @@ const told = (error: unknown, what: string): Error =>
       : `${what}: ${(error as Error).message}`,
   );
 
+/** A Secret's values as texts. */
+export const decodeSecret = (data: Readonly<Record<string, string>> | undefined): SecretData =>
+  Object.fromEntries(
+    Object.entries(data ?? {}).map(([key, value]) => [key, Buffer.from(value, "base64").toString("utf8")]),
+  );
+
+/** Another replica that writes at the same time has won after a few. */
+const updateAttempts = 5;
+
 const rootConfigMap = "istio-ca-root-cert";
 const rootKey = "root-cert.pem";
 
@@ -42,9 +51,7 @@ export const createKubernetesAdapters = (kubeConfig: KubeConfig, namespace: stri
     read: async (name) => {
       try {
         const { data } = await core.readNamespacedSecret({ name, namespace });
-        return Object.fromEntries(
-          Object.entries(data ?? {}).map(([key, value]) => [key, Buffer.from(value, "base64").toString("utf8")]),
-        );
+        return decodeSecret(data);
       } catch (error) {
         if (hasCode(error, 404)) return undefined;
         throw told(error, `cannot read Secret ${namespace}/${name}`);
@@ -61,6 +68,24 @@ export const createKubernetesAdapters = (kubeConfig: KubeConfig, namespace: stri
         if (hasCode(error, 409)) return "exists";
         throw told(error, `cannot create Secret ${namespace}/${name}`);
       }
+    },
+    update: async (name, change) => {
+      for (let attempt = 1; ; attempt++)
+        try {
+          const current = await core.readNamespacedSecret({ name, namespace }).catch((error: unknown) => {
+            if (hasCode(error, 404)) return undefined;
+            throw error;
+          });
+          const stringData = { ...change(current && decodeSecret(current.data)) };
+          if (current === undefined)
+            await core.createNamespacedSecret({ namespace, body: { metadata: { name, namespace }, stringData } });
+          else
+            await core.replaceNamespacedSecret({ name, namespace, body: { metadata: current.metadata!, stringData } });
+          return;
+        } catch (error) {
+          if (!hasCode(error, 409) || attempt === updateAttempts)
+            throw told(error, `cannot update Secret ${namespace}/${name}`);
+        }
     },
   };
 

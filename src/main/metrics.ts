@@ -19,12 +19,25 @@ export const createObserver = (registry: Registry): ControlPlaneObserver => {
     labelNames: ["outcome"],
     registers,
   });
+  const rejected = new Gauge({
+    name: "heddle_authority_secret_rejected",
+    help: "1 while the Secret holds an authority that cannot be used, so that the last good one stays in force",
+    labelNames: ["secret"],
+    registers,
+  });
+  const expiry = new Gauge({
+    name: "heddle_authority_expiry_timestamp_seconds",
+    help: "When the authority that signs certificates expires",
+    registers,
+  });
   return {
     connected: (count) => connected.set(count),
     pushed: (bytes) => pushed.inc(bytes),
     acked: (type) => answers.inc({ type, answer: "ack" }),
     nacked: (type) => answers.inc({ type, answer: "nack" }),
     refused: () => refused.inc(),
+    secretJudged: (secret, isUsable) => rejected.set({ secret }, isUsable ? 0 : 1),
+    authorityInForce: (notAfter) => expiry.set(notAfter.getTime() / 1000),
     signed: (outcome) => signed.inc({ outcome }),
   };
 };

@@ -16,6 +16,9 @@ const memoryStore = (initial: Readonly<Record<string, Readonly<Record<string, st
       secrets.set(name, data);
       return "created";
     },
+    update: async (name, change) => {
+      secrets.set(name, change(secrets.get(name)));
+    },
   };
   return { store, secrets };
 };
