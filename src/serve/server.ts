@@ -18,6 +18,7 @@ import {
 } from "../proto/envoy/service/discovery/v3/discovery_pb.js";
 import type { Authenticate, ConfigurationSource, ProxyIdentity } from "./configuration.js";
 import { createResponseEncoder } from "./encoding.js";
+import { redacted } from "./redaction.js";
 import { createDeltaStream } from "./stream.js";
 
 export interface ServingCertificate {
@@ -53,13 +54,18 @@ export interface XdsServer {
   readonly port: number;
   /** Takes effect for connections made from now on. */
   readonly setCertificate: (certificate: ServingCertificate) => void;
-  /** Tells the proxies to go elsewhere and ends. */
-  readonly stop: () => Promise<void>;
+  /**
+   * Takes no more streams, tells each proxy to go elsewhere at a random moment within `spreadMilliseconds` (0 without)
+   * and ends. Proxies keep their configuration.
+   */
+  readonly stop: (spreadMilliseconds?: number) => Promise<void>;
   readonly encodes: () => number;
 }
 
 const largestRequest = 8 << 20;
 const attachMilliseconds = 30_000;
+/** For what is under way when the server ends. */
+const closeMilliseconds = 2000;
 
 const bearerOf = (metadata: Metadata): string => {
   const value = metadata.get("authorization")[0];
@@ -109,6 +115,7 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
   const { logger, observe } = options;
   const encoder = createResponseEncoder();
   let streams = 0;
+  const open = new Set<ServerDuplexStream<DeltaDiscoveryRequest, Buffer>>();
 
   const serve = async (
     call: ServerDuplexStream<DeltaDiscoveryRequest, Buffer>,
@@ -153,7 +160,8 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
         call.write(message);
       },
       acked: (type) => observe?.acked(type),
-      nacked: (type, names, message) => {
+      nacked: (type, names, detail) => {
+        const message = redacted(detail);
         observe?.nacked(type);
         log.error(
           { type, names: names.slice(0, 20), message },
@@ -165,8 +173,10 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
     const detach = configuration.onChange((_layer, touched) => stream.touched(touched));
     observe?.connected(++streams);
     log.info("proxy connected");
+    const forget = configuration.onGone?.((why) => refuse(status.UNAUTHENTICATED, why));
     const leave = (): void => {
       detach();
+      forget?.();
       configuration.release();
       observe?.connected(--streams);
       log.info("proxy disconnected");
@@ -180,7 +190,11 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
 
   const deltaAggregatedResources = (call: ServerDuplexStream<DeltaDiscoveryRequest, Buffer>): void => {
     const ending = new AbortController();
-    const end = (): void => ending.abort();
+    open.add(call);
+    const end = (): void => {
+      open.delete(call);
+      ending.abort();
+    };
     call.on("end", () => {
       call.end();
       end();
@@ -236,14 +250,19 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
     port,
     setCertificate: set,
     encodes: encoder.encodes,
-    stop: () =>
+    stop: (spreadMilliseconds = 0) =>
       new Promise((resolve) => {
-        const force = setTimeout(() => server.forceShutdown(), 2000);
+        // Connections are told first (GOAWAY): a stream that follows one that is ended here takes another connection.
         server.tryShutdown(() => {
           clearTimeout(force);
           resolve();
         });
-        server.forceShutdown();
+        const force = setTimeout(() => server.forceShutdown(), spreadMilliseconds + closeMilliseconds);
+        for (const call of open)
+          setTimeout(
+            () => call.emit("error", refusal(status.UNAVAILABLE, "heddled is ending; connect again")),
+            Math.random() * spreadMilliseconds,
+          );
       }),
   };
 };
