@@ -3,11 +3,12 @@ import { type AdmissionServer, type AdmitPod, startAdmissionServer } from "../ad
 import type { ObjectSource } from "../api/kubernetes.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type Compiler, createCompiler } from "../compile/compiler.js";
+import type { TypeUrl } from "../compile/resources.js";
 import type { SecretStore } from "../identity/authority.js";
 import { createCertificateService } from "../identity/certificate-service.js";
 import { type LiveAuthority, openLiveAuthority } from "../identity/live-authority.js";
 import { createWorkloadCertificates } from "../identity/workload.js";
-import type { Authenticate } from "../serve/configuration.js";
+import type { Authenticate, ProxyIdentity } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
 import { createConfiguration } from "./configuration.js";
 
@@ -46,12 +47,23 @@ export interface ControlPlaneObserver extends XdsObserver {
   readonly authorityInForce?: (notAfter: Date) => void;
 }
 
+/** A proxy rejected resources of one type and keeps the last good ones; `message` is Envoy's, without secrets. */
+export interface Nack {
+  readonly proxy: ProxyIdentity;
+  readonly type: TypeUrl;
+  readonly names: readonly string[];
+  readonly message: string;
+}
+
 export interface ControlPlane {
   readonly authority: LiveAuthority;
   readonly compiler: Compiler;
   readonly xds: XdsServer;
   readonly admission: AdmissionServer;
-  readonly stop: () => Promise<void>;
+  /** Tells of each rejection from now on; returns the unsubscription. */
+  readonly onNack: (listener: (nack: Nack) => void) => () => void;
+  /** Finishes admissions under way; proxies are told to go elsewhere spread over this time (0 without). */
+  readonly stop: (spreadMilliseconds?: number) => Promise<void>;
 }
 
 const workloadLifetimeSeconds = 24 * 3600;
@@ -98,11 +110,18 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     admit: options.admit(compiler),
     failed: (error) => logger.error({ error: error.message }, "an admission failed"),
   });
+  const nackListeners = new Set<(nack: Nack) => void>();
   const xds = await startXdsServer({
     host: options.host,
     port: options.xdsPort,
     authenticate: options.authenticate,
-    configuration: createConfiguration({ compiler, certificates, nacked: () => {} }),
+    configuration: createConfiguration({
+      compiler,
+      certificates,
+      nacked: (proxy, type, names, message) => {
+        for (const listener of nackListeners) listener({ proxy, type, names, message });
+      },
+    }),
     certificate,
     logger,
     services: [
@@ -145,11 +164,15 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     compiler,
     xds,
     admission,
-    stop: async () => {
+    onNack: (listener) => {
+      nackListeners.add(listener);
+      return () => nackListeners.delete(listener);
+    },
+    stop: async (spreadMilliseconds) => {
       clearInterval(renewal);
       await authority.stop();
       await options.source.stop();
-      await Promise.all([xds.stop(), admission.close()]);
+      await Promise.all([xds.stop(spreadMilliseconds), admission.close()]);
     },
   };
 };

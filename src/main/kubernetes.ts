@@ -1,12 +1,4 @@
-import {
-  AdmissionregistrationV1Api,
-  ApiException,
-  AuthenticationV1Api,
-  CoreV1Api,
-  type KubeConfig,
-  PatchStrategy,
-  setHeaderOptions,
-} from "@kubernetes/client-node";
+import { ApiException, AuthenticationV1Api, CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
 import type { SecretData, SecretStore } from "../identity/authority.js";
 import type { TokenReviewStatus } from "../identity/token.js";
 
@@ -14,10 +6,6 @@ import type { TokenReviewStatus } from "../identity/token.js";
 export interface KubernetesAdapters {
   readonly secrets: SecretStore;
   readonly reviewToken: (token: string, audiences: readonly string[]) => Promise<TokenReviewStatus>;
-  /** Puts the bundle into every webhook of the configuration where it is not; false if there is no such configuration. */
-  readonly keepCaBundle: (configuration: string, rootsPem: string) => Promise<boolean>;
-  /** Puts the trust bundle into the namespace's ConfigMap `istio-ca-root-cert` where it is not. */
-  readonly keepRootCertificate: (namespace: string, rootsPem: string) => Promise<void>;
 }
 
 const hasCode = (error: unknown, code: number): boolean => error instanceof ApiException && error.code === code;
@@ -39,13 +27,9 @@ export const decodeSecret = (data: Readonly<Record<string, string>> | undefined)
 /** Another replica that writes at the same time has won after a few. */
 const updateAttempts = 5;
 
-const rootConfigMap = "istio-ca-root-cert";
-const rootKey = "root-cert.pem";
-
 export const createKubernetesAdapters = (kubeConfig: KubeConfig, namespace: string): KubernetesAdapters => {
   const core = kubeConfig.makeApiClient(CoreV1Api);
   const authentication = kubeConfig.makeApiClient(AuthenticationV1Api);
-  const admission = kubeConfig.makeApiClient(AdmissionregistrationV1Api);
 
   const secrets: SecretStore = {
     read: async (name) => {
@@ -97,48 +81,6 @@ export const createKubernetesAdapters = (kubeConfig: KubeConfig, namespace: stri
         return (review.status ?? {}) as TokenReviewStatus;
       } catch (error) {
         throw told(error, "cannot review the token");
-      }
-    },
-    keepCaBundle: async (name, rootsPem) => {
-      const caBundle = Buffer.from(rootsPem).toString("base64");
-      try {
-        const { webhooks = [] } = await admission.readMutatingWebhookConfiguration({ name });
-        const patch = webhooks.flatMap(({ clientConfig }, index) =>
-          clientConfig.caBundle === caBundle
-            ? []
-            : [
-                // A patch by index is only right for the webhook that was read there.
-                { op: "test", path: `/webhooks/${index}/name`, value: webhooks[index]!.name },
-                { op: "add", path: `/webhooks/${index}/clientConfig/caBundle`, value: caBundle },
-              ],
-        );
-        if (patch.length > 0)
-          await admission.patchMutatingWebhookConfiguration(
-            { name, body: patch },
-            setHeaderOptions("Content-Type", PatchStrategy.JsonPatch),
-          );
-        return true;
-      } catch (error) {
-        if (hasCode(error, 404)) return false;
-        throw told(error, `cannot patch MutatingWebhookConfiguration ${name}`);
-      }
-    },
-    keepRootCertificate: async (target, rootsPem) => {
-      const body = {
-        metadata: { name: rootConfigMap, namespace: target, labels: { "istio.io/config": "true" } },
-        data: { [rootKey]: rootsPem },
-      };
-      try {
-        const current = await core.readNamespacedConfigMap({ name: rootConfigMap, namespace: target });
-        if (current.data?.[rootKey] === rootsPem) return;
-        await core.replaceNamespacedConfigMap({ name: rootConfigMap, namespace: target, body });
-      } catch (error) {
-        if (!hasCode(error, 404)) throw told(error, `cannot keep ConfigMap ${target}/${rootConfigMap}`);
-        await core.createNamespacedConfigMap({ namespace: target, body }).catch((failure: unknown) => {
-          // Another replica was first, or the namespace is going away.
-          if (!hasCode(failure, 409) && !hasCode(failure, 403) && !hasCode(failure, 404))
-            throw told(failure, `cannot create ConfigMap ${target}/${rootConfigMap}`);
-        });
       }
     },
   };

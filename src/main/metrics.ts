@@ -2,7 +2,9 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import type { ControlPlaneObserver } from "./control-plane.js";
 
 /** The control plane's own metrics. */
-export const createObserver = (registry: Registry): ControlPlaneObserver => {
+export const createObserver = (
+  registry: Registry,
+): ControlPlaneObserver & { readonly configMapJudged: (configMap: string, isUsable: boolean) => void } => {
   const registers = [registry];
   const connected = new Gauge({ name: "heddle_xds_connected_proxies", help: "Open xDS streams", registers });
   const pushed = new Counter({ name: "heddle_xds_pushed_bytes_total", help: "Bytes of xDS responses", registers });
@@ -30,7 +32,14 @@ export const createObserver = (registry: Registry): ControlPlaneObserver => {
     help: "When the authority that signs certificates expires",
     registers,
   });
+  const badConfigMap = new Gauge({
+    name: "heddle_configmap_rejected",
+    help: "1 while the ConfigMap cannot be used, so that what it said last holds",
+    labelNames: ["configmap"],
+    registers,
+  });
   return {
+    configMapJudged: (configmap, isUsable) => badConfigMap.set({ configmap }, isUsable ? 0 : 1),
     connected: (count) => connected.set(count),
     pushed: (bytes) => pushed.inc(bytes),
     acked: (type) => answers.inc({ type, answer: "ack" }),

@@ -29,7 +29,7 @@ export const access = (context: Context): readonly Manifest[] => [
     { apiGroups: [""], resources: ["namespaces", "nodes", "pods", "services"], verbs: read },
     { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: read },
     { apiGroups: ["authentication.k8s.io"], resources: ["tokenreviews"], verbs: ["create"] },
-    { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["create", "patch"] },
+    { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
     // A name cannot limit what is created, so creation stands apart.
     { apiGroups: [""], resources: ["configmaps"], verbs: ["create"] },
     {
@@ -44,10 +44,17 @@ export const access = (context: Context): readonly Manifest[] => [
       resourceNames: [`heddle-sidecar-injector${context.suffix}`],
       verbs: [...read, "patch"],
     },
+    {
+      apiGroups: ["admissionregistration.k8s.io"],
+      resources: ["validatingwebhookconfigurations"],
+      resourceNames: [`heddle-validator${context.suffix}`],
+      verbs: [...read, "patch"],
+    },
   ]),
   ...role(context, "Role", [
     { apiGroups: [""], resources: ["secrets"], verbs: ["create"] },
-    { apiGroups: [""], resources: ["secrets"], resourceNames: ["istio-ca-secret", "cacerts"], verbs: ["get"] },
+    { apiGroups: [""], resources: ["secrets"], resourceNames: ["istio-ca-secret", "cacerts"], verbs: read },
+    { apiGroups: [""], resources: ["secrets"], resourceNames: ["heddle-trust"], verbs: [...read, "update"] },
     {
       apiGroups: [""],
       resources: ["configmaps"],

@@ -147,9 +147,11 @@ const runMesh = async (
     },
     admit: createInjector({
       revision: "default",
-      template: () => template,
-      values: { proxyImage: "heddle/proxyv2", initImage: "heddle/proxyv2", logLevel: "warning" },
-      cluster: {
+      injection: () => ({
+        template,
+        values: { proxyImage: "heddle/proxyv2", initImage: "heddle/proxyv2", logLevel: "warning" },
+      }),
+      cluster: () => ({
         controlPlaneHost: serverName,
         controlPlanePort: 15012,
         trustDomain: defaultMeshConfig.trustDomain,
@@ -157,7 +159,7 @@ const runMesh = async (
         clusterId: "Kubernetes",
         network: "",
         ipFamilies: ["IPv4"],
-      },
+      }),
     }),
     host: network.gateway,
     xdsPort: 15012,
