@@ -60,6 +60,21 @@ running("a foreign change of a root ConfigMap is undone, and a new namespace get
 });
 
 running(
+  "connections to the API server that break are made anew, and what changed meanwhile is seen",
+  async ({ heddled }) => {
+    const { api } = heddled;
+    api.cut();
+    api.put("namespaces", { metadata: { name: "after-the-cut" } });
+    await eventually(
+      "the namespace has its roots",
+      () => api.get("configmaps", "after-the-cut", "istio-ca-root-cert"),
+      10,
+    );
+    assert.is(await heddled.ready(), 200);
+  },
+);
+
+running(
   "a bad template keeps the last good one, with log and metric; a good one is taken at once",
   async ({ heddled }) => {
     const { api, ports } = heddled;

@@ -183,6 +183,8 @@ export const startApiServer = async (
     remove,
     get: (plural: string, namespace: string, name: string) => of(plural).get(keyOf({ namespace, name })),
     list: (plural: string): readonly ApiObject[] => [...of(plural).values()],
+    /** Breaks every connection, as a restart of the API server does. */
+    cut: () => server.closeAllConnections(),
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
