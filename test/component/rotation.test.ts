@@ -174,7 +174,7 @@ rotation("no request fails while the root changes, and proxies that know the ear
     const serials = async (): Promise<readonly string[]> =>
       Promise.all(
         envoys.map(
-          async ({ admin }) => /"cert_chain"[^]*?"serial_number": "(\w+)"/.exec(await admin("/certs"))?.[1] ?? "",
+          async ({ admin }) => /"cert_chain"[\s\S]*?"serial_number": "(\w+)"/.exec(await admin("/certs"))?.[1] ?? "",
         ),
       );
     const before = await serials();
