@@ -72,6 +72,8 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
   let trust = noTrust;
   let switching: NodeJS.Timeout | undefined;
   let pruning: NodeJS.Timeout | undefined;
+  let persisting: NodeJS.Timeout | undefined;
+  let isPersisted = true;
   const removals = new Map<string, NodeJS.Timeout>();
   let stopped = false;
 
@@ -95,19 +97,39 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
     if (bundleOf(trust) !== before) tell("trust");
   };
 
-  const persist = (): Promise<void> =>
-    store
-      .update(trustSecret, (data) => {
-        let kept = noTrust;
-        try {
-          kept = readTrustSecret(data);
-        } catch (error) {
-          failed(error as Error);
-        }
-        trust = enforce(mergeTrust(kept, trust), target.rootsPem, Date.now() + overlapMilliseconds);
+  /** Adds what is known here to what replicas have written, and is tried again until it succeeds. */
+  const persist = async (): Promise<void> => {
+    try {
+      await store.update(trustSecret, (data) => {
+        const merged = mergeTrust(readOrForget(data), trust);
+        trust = enforce(pruneTrust(merged, Date.now()), target.rootsPem, Date.now() + overlapMilliseconds);
         return { [trustKey]: writeTrust(trust) };
-      })
-      .catch(failed);
+      });
+      isPersisted = true;
+    } catch (error) {
+      isPersisted = false;
+      failed(error as Error);
+      clearTimeout(persisting);
+      persisting = setTimeout(() => enqueue(persist), distributionMilliseconds);
+      persisting.unref();
+    }
+  };
+
+  const readOrForget = (data: SecretData | undefined): Trust => {
+    try {
+      return readTrustSecret(data);
+    } catch (error) {
+      failed(error as Error);
+      return noTrust;
+    }
+  };
+
+  /** What the Secret says counts, so that a root that someone takes out of it is trusted no more. */
+  const followTrust = async (): Promise<void> => {
+    const data = isPersisted ? await store.read(trustSecret) : undefined;
+    if (data === undefined) await persist();
+    else setTrust(readTrustSecret(data));
+  };
 
   const takeOver = (): void => {
     if (stopped || signer === target) return;
@@ -180,9 +202,7 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
   const secretChanged: LiveAuthority["secretChanged"] = (name, data) => {
     clearTimeout(removals.get(name));
     removals.delete(name);
-    if (name === trustSecret) {
-      return enqueue(async () => (data === undefined ? persist() : setTrust(mergeTrust(trust, readTrustSecret(data)))));
-    }
+    if (name === trustSecret) return enqueue(followTrust);
     if (name === selfMadeSecret && target.origin === "operator") return;
     if (data !== undefined) return enqueue(() => offer(name, data));
     options.judged?.(name, undefined);
@@ -190,12 +210,7 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
     awaitReturn(name);
   };
 
-  let kept = noTrust;
-  try {
-    kept = readTrustSecret(await store.read(trustSecret));
-  } catch (error) {
-    failed(error as Error);
-  }
+  const kept = readOrForget(await store.read(trustSecret));
   setTrust(kept);
   if (writeTrust(trust) !== writeTrust(kept)) await persist();
 
@@ -229,7 +244,7 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
     },
     stop: async () => {
       stopped = true;
-      for (const timer of [switching, pruning, ...removals.values()]) clearTimeout(timer);
+      for (const timer of [switching, pruning, persisting, ...removals.values()]) clearTimeout(timer);
       await work;
     },
   };

@@ -159,6 +159,34 @@ test("replicas that see the change at different times agree on the bundle", asyn
   }
 });
 
+test("a root that someone takes out of the record is trusted no more; a record that cannot be written is tried again", async () => {
+  const memory = createMemorySecrets();
+  let refusals = 1;
+  const { authority, failures } = await opened({
+    ...memory,
+    update: async (name, change) => {
+      if (refusals-- > 0) throw new Error("the API server is away");
+      await memory.update(name, change);
+    },
+  });
+  const oldRoot = authority.rootsPem;
+  const signs = next(authority, "signer");
+  authority.secretChanged("cacerts", await makeSecret());
+  await signs;
+  const record = (await memory.read("heddle-trust"))!["trust.json"]!;
+  assert.equal(failures, ["the API server is away"]);
+  assert.ok(authority.rootsPem.includes(oldRoot));
+  const { roots } = JSON.parse(record) as { readonly roots: readonly { readonly pem: string }[] };
+  const without = { roots: roots.filter(({ pem }) => pem !== oldRoot), crossCertificates: [] };
+  await memory.update("heddle-trust", () => ({ "trust.json": JSON.stringify(without) }));
+  const changed = next(authority, "trust");
+  authority.secretChanged("heddle-trust", await memory.read("heddle-trust"));
+  await changed;
+  assert.not(authority.rootsPem.includes(oldRoot));
+  assert.is(authority.crossCertificatesPem(), "");
+  await authority.stop();
+});
+
 test("each workload is told the bundle at once and given a new certificate within the window", async () => {
   const { authority } = await opened();
   const certificates = createWorkloadCertificates({
