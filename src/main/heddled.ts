@@ -25,6 +25,7 @@ const tokenAudience = "istio-ca";
 
 const settings = await readSettings(process.env);
 const logger = pino({ level: settings.logLevel, redact: ["token", "authorization", "privateKeyPem"] });
+for (const warning of settings.warnings) logger.warn(warning);
 const registry = new Registry();
 collectDefaultMetrics({ register: registry });
 const observer = createObserver(registry);

@@ -82,19 +82,20 @@ const readValues = (fields: Fields): InjectionValues => {
 };
 
 /**
- * Reads what pods are injected with; the mesh configuration's `defaultConfig` holds where the values have none. Throws an
+ * Reads what pods are injected with; the mesh configuration's `defaultConfig`, `meshDefault`, holds where the values have
+ * none. Throws an
  * Error that names field, value and cure.
  */
 export const readInjectionSettings = (
   texts: InjectionTexts,
   builtInTemplate: string,
-  mesh: Readonly<Record<string, unknown>>,
+  meshDefault: Readonly<Record<string, unknown>>,
 ): InjectionSettings => {
   const values = readValues(readFields(texts.values ?? "", "values"));
-  checkProxyConfig(mesh["defaultConfig"], "meshConfig.defaultConfig");
+  checkProxyConfig(meshDefault, "meshConfig.defaultConfig");
   const template = (texts.config ?? "").trim() === "" ? builtInTemplate : texts.config!;
   return {
-    values: { ...values, defaultConfig: values.defaultConfig ?? mesh["defaultConfig"] },
+    values: { ...values, defaultConfig: values.defaultConfig ?? meshDefault },
     template: parseTemplate(template, texts.overlays),
   };
 };

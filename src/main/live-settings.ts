@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
+import { readMeshConfig } from "../api/meshconfig.js";
 import type { ApiClient } from "../watch/api-client.js";
 import type { WatchedObject } from "../watch/list-watch.js";
 import { watchNamed } from "../watch/named.js";
@@ -9,7 +10,7 @@ import {
   readFields,
   readInjectionSettings,
 } from "./injection-settings.js";
-import { readMeshConfig, type Settings } from "./settings.js";
+import type { Settings } from "./settings.js";
 
 export interface LiveSettingsOptions {
   readonly client: ApiClient;
@@ -36,7 +37,7 @@ interface ConfigMap extends WatchedObject {
 export const followSettings = ({ client, settings, logger, judged }: LiveSettingsOptions): LiveSettings => {
   let injection = settings.injection;
   let texts: InjectionTexts = settings.injectionTexts;
-  let meshText = settings.meshText;
+  let { mesh, meshText } = settings;
 
   /** Applies a change; what cannot be read leaves everything as it was. */
   const attempt = (configMap: string, change: () => void): void => {
@@ -55,18 +56,20 @@ export const followSettings = ({ client, settings, logger, judged }: LiveSetting
   const takeTexts = ({ values = "", config = "", overlays = "" }: Readonly<Record<string, string>>): void => {
     const next: InjectionTexts = { values, config, overlays };
     if (isDeepStrictEqual(next, texts)) return;
-    injection = readInjectionSettings(next, settings.builtInTemplate, readFields(meshText, "meshConfig"));
+    injection = readInjectionSettings(next, settings.builtInTemplate, mesh.defaultConfig);
     texts = next;
     logger.info({ configMap: settings.injectionConfigMap }, "pods are injected by a new template or new values");
   };
 
-  const takeMesh = ({ mesh = "" }: Readonly<Record<string, string>>): void => {
-    if (mesh === meshText) return;
-    const fields = readFields(mesh, "meshConfig");
-    const next = readMeshConfig(fields, settings.mesh.clusterDomain);
-    injection = readInjectionSettings(texts, settings.builtInTemplate, fields);
-    meshText = mesh;
-    if (!isDeepStrictEqual(next, settings.mesh))
+  const takeMesh = ({ mesh: text = "" }: Readonly<Record<string, string>>): void => {
+    if (text === meshText) return;
+    const next = readMeshConfig(readFields(text, "meshConfig"), mesh.clusterDomain, ({ path, message }) =>
+      logger.warn(`${path}: ${message}`),
+    );
+    injection = readInjectionSettings(texts, settings.builtInTemplate, next.defaultConfig);
+    meshText = text;
+    mesh = next;
+    if (!isDeepStrictEqual({ ...next, defaultConfig: {} }, { ...settings.mesh, defaultConfig: {} }))
       logger.warn(
         { configMap: settings.meshConfigMap },
         "the mesh configuration has changed; all but defaultConfig takes effect when heddled is restarted",

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { defaultMeshConfig, type MeshConfig } from "../api/meshconfig.js";
+import { type MeshConfig, readMeshConfig } from "../api/meshconfig.js";
 import type { RotationSettings } from "./control-plane.js";
 import {
   type InjectionSettings,
@@ -34,6 +34,8 @@ export interface Settings {
   readonly rotation: RotationSettings;
   readonly mesh: MeshConfig;
   readonly meshText: string;
+  /** Of the mesh configuration: what does nothing, for the log. */
+  readonly warnings: readonly string[];
   readonly injectionTexts: InjectionTexts;
   readonly builtInTemplate: string;
   readonly injection: InjectionSettings;
@@ -68,29 +70,6 @@ const readPort = (environment: NodeJS.ProcessEnv, name: string, fallback: number
   return port;
 };
 
-/** Istio's MeshConfig, as far as it is honoured. Throws an Error that names field, value and cure. */
-export const readMeshConfig = (fields: Readonly<Record<string, unknown>>, clusterDomain: string): MeshConfig => {
-  const text = (field: string, fallback: string): string => {
-    const value = fields[field] ?? fallback;
-    if (typeof value === "string" && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(value)) return value;
-    throw new Error(`meshConfig.${field}: ${JSON.stringify(value)} is not a DNS name; correct it`);
-  };
-  const policy = (fields["outboundTrafficPolicy"] as { mode?: unknown } | undefined)?.mode ?? "ALLOW_ANY";
-  if (policy !== "ALLOW_ANY" && policy !== "REGISTRY_ONLY")
-    throw new Error(`meshConfig.outboundTrafficPolicy.mode: ${JSON.stringify(policy)}; use ALLOW_ANY or REGISTRY_ONLY`);
-  const automatic = fields["enableAutoMtls"] ?? true;
-  if (typeof automatic !== "boolean")
-    throw new Error(`meshConfig.enableAutoMtls: ${JSON.stringify(automatic)}; use true or false`);
-  return {
-    ...defaultMeshConfig,
-    rootNamespace: text("rootNamespace", defaultMeshConfig.rootNamespace),
-    trustDomain: text("trustDomain", defaultMeshConfig.trustDomain),
-    clusterDomain,
-    outboundTrafficPolicy: policy,
-    enableAutoMtls: automatic,
-  };
-};
-
 /** Reads environment and mounted ConfigMaps. Throws an Error that names what is wrong and the cure. */
 export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Settings> => {
   const folders = {
@@ -107,7 +86,12 @@ export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Sett
   ]);
   const revision = environment["REVISION"] ?? "default";
   const suffix = revision === "default" ? "" : `-${revision}`;
-  const meshFields = readFields(meshText, "meshConfig");
+  const warnings: string[] = [];
+  const mesh = readMeshConfig(
+    readFields(meshText, "meshConfig"),
+    environment["CLUSTER_DOMAIN"] ?? "cluster.local",
+    ({ path, message }) => warnings.push(`${path}: ${message}`),
+  );
   return {
     namespace: environment["POD_NAMESPACE"] ?? "istio-system",
     podName: environment["POD_NAME"] ?? hostname(),
@@ -130,10 +114,11 @@ export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Sett
       distributionMilliseconds: readDuration(environment, "CERTIFICATE_DISTRIBUTION", "10s"),
       reissueMilliseconds: readDuration(environment, "CERTIFICATE_REISSUE_WINDOW", "60s"),
     },
-    mesh: readMeshConfig(meshFields, environment["CLUSTER_DOMAIN"] ?? "cluster.local"),
+    mesh,
     meshText,
+    warnings,
     injectionTexts: { values, config, overlays },
     builtInTemplate,
-    injection: readInjectionSettings({ values, config, overlays }, builtInTemplate, meshFields),
+    injection: readInjectionSettings({ values, config, overlays }, builtInTemplate, mesh.defaultConfig),
   };
 };

@@ -74,7 +74,7 @@ test("after SIGTERM others are sent elsewhere first, and nothing under way is lo
     assert.ok(admissions > 0);
     for (const { code, details, after } of await Promise.all(ends)) {
       assert.is(code, status.UNAVAILABLE);
-      assert.match(details, "connect again");
+      assert.match(details, "stopping");
       assert.ok(after >= graceMilliseconds, `a stream ended ${after} ms after the signal`);
     }
     slow.finish();

@@ -2,7 +2,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { ObjectEvent } from "../../../src/api/kubernetes.js";
 import { ipFamiliesOf } from "../../../src/main/ip-families.js";
-import { applyEvents, emptySnapshot } from "../../../src/model/snapshot.js";
+import { applyEvents } from "../../../src/model/apply.js";
+import { emptySnapshot } from "../../../src/model/snapshot.js";
 
 const podWith = (...ips: readonly string[]): ObjectEvent =>
   ({
