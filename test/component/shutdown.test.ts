@@ -4,7 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { typeUrls } from "../../src/compile/resources.js";
 import { admit, openXdsStream } from "./support/clients.js";
-import { eventually, startHeddled } from "./support/heddled.js";
+import { eventually, startHeddled, within } from "./support/heddled.js";
 
 const graceMilliseconds = 1500;
 const host = "heddled.istio-system.svc";
@@ -62,6 +62,8 @@ test("after SIGTERM others are sent elsewhere first, and nothing under way is lo
       }),
     );
     const slow = startAdmission(ports.webhook, roots);
+    // It is looked at later.
+    slow.answer.catch(() => undefined);
     const signalled = Date.now();
     heddled.process.kill("SIGTERM");
     await eventually("readiness is 503", async () => (await heddled.ready()) === 503, 1);
@@ -72,14 +74,14 @@ test("after SIGTERM others are sent elsewhere first, and nothing under way is lo
       admissions++;
     }
     assert.ok(admissions > 0);
-    for (const { code, details, after } of await Promise.all(ends)) {
+    for (const { code, details, after } of await within("the end of the streams", Promise.all(ends))) {
       assert.is(code, status.UNAVAILABLE);
       assert.match(details, "stopping");
       assert.ok(after >= graceMilliseconds, `a stream ended ${after} ms after the signal`);
     }
     slow.finish();
-    assert.match(await slow.answer, /"uid":"slow","allowed":true/);
-    assert.is(await heddled.exited, 0);
+    assert.match(await within("the slow admission", slow.answer), /"uid":"slow","allowed":true/);
+    assert.is(await within("the end of heddled", heddled.exited), 0);
     for (const { close } of streams) close();
   } finally {
     await heddled.close();

@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { typeUrls } from "../../src/compile/resources.js";
 import type { ApiObject } from "./support/api-server.js";
 import { openXdsStream, type XdsClient } from "./support/clients.js";
-import { eventually, type RunningHeddled, startHeddled } from "./support/heddled.js";
+import { eventually, type RunningHeddled, startHeddled, within } from "./support/heddled.js";
 
 /** What becomes of a proxy's stream while it is connected. */
 interface Context {
@@ -91,7 +91,7 @@ streams("a token that expires ends no stream, but opens none either", async ({ h
     heddled.api.put("services", serviceOf("late"));
     await eventually("a change after that", () => stream.names().some((name) => name.includes("late.shop")));
     again = connect(heddled, "cart-2", -1);
-    const { code, details } = await again.ended;
+    const { code, details } = await within("the end of the stream", again.ended);
     assert.is(code, status.UNAUTHENTICATED);
     assert.match(details, "has expired");
   } finally {
@@ -119,7 +119,7 @@ streams(
         await eventually("an ending pod is served", () => stream.names().some((name) => name.includes("ending.shop")));
         heddled.api.remove("services", "shop", "ending");
         end();
-        const { code, details } = await stream.ended;
+        const { code, details } = await within("the end of the stream", stream.ended);
         assert.is(code, status.UNAUTHENTICATED);
         assert.match(details, "pod shop/cart-3 is gone");
       } finally {

@@ -28,6 +28,19 @@ export const eventually = async <Value>(
   }
 };
 
+/** The promise's value, unless that takes longer. */
+export const within = async <Value>(what: string, promise: Promise<Value>, seconds = 15): Promise<Value> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${seconds} s: ${what}`)), seconds * 1000);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
 export const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer();

@@ -140,6 +140,25 @@ test("a Secret that comes back at once is no removal; one that stays away makes 
   await authority.stop();
 });
 
+test("a changed self-made Secret takes over too, unless the operator's is in force", async () => {
+  const { authority } = await opened();
+  const before = authority.fingerprint;
+  const signs = next(authority, "signer");
+  authority.secretChanged("istio-ca-secret", await makeSecret());
+  await signs;
+  assert.is(authority.origin, "self-made");
+  assert.is.not(authority.fingerprint, before);
+  const again = next(authority, "signer");
+  authority.secretChanged("cacerts", await makeSecret());
+  await again;
+  const operator = authority.fingerprint;
+  authority.secretChanged("istio-ca-secret", await makeSecret());
+  authority.secretChanged("istio-ca-secret", undefined);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.is(authority.fingerprint, operator);
+  await authority.stop();
+});
+
 test("replicas that see the change at different times agree on the bundle", async () => {
   const store = createMemorySecrets();
   const [one, two] = [await opened(store), await opened(store)];
