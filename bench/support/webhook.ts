@@ -42,13 +42,15 @@ const start = async (): Promise<WebhookStart> => {
   const template = parseTemplate(readFileSync("templates/sidecar.yaml", "utf8"));
   const inject = createInjector({
     revision: "default",
-    template: () => template,
-    values: {
-      proxyImage: "heddle/proxyv2:1",
-      initImage: "heddle/proxyv2:1",
-      resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { cpu: "2", memory: "1Gi" } },
-    },
-    cluster: {
+    injection: () => ({
+      template,
+      values: {
+        proxyImage: "heddle/proxyv2:1",
+        initImage: "heddle/proxyv2:1",
+        resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { cpu: "2", memory: "1Gi" } },
+      },
+    }),
+    cluster: () => ({
       controlPlaneHost: serverName,
       controlPlanePort: 15012,
       trustDomain: "cluster.local",
@@ -56,7 +58,7 @@ const start = async (): Promise<WebhookStart> => {
       clusterId: "Kubernetes",
       network: "",
       ipFamilies: ["IPv4"],
-    },
+    }),
   })(compiler, () => noProxyConfigs);
   const authority = await openAuthority(createMemorySecrets(), "cluster.local");
   const certificate = await authority.issue({ dnsNames: [serverName] }, 3600);

@@ -84,9 +84,11 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
     analyse: createAnalyse,
     admit: createInjector({
       revision: "default",
-      template: () => template,
-      values: { proxyImage: "heddle/proxyv2", initImage: "heddle/proxyv2", logLevel: "warning" },
-      cluster: {
+      injection: () => ({
+        template,
+        values: { proxyImage: "heddle/proxyv2", initImage: "heddle/proxyv2", logLevel: "warning" },
+      }),
+      cluster: () => ({
         controlPlaneHost: serverName,
         controlPlanePort: 15012,
         trustDomain: mesh.trustDomain,
@@ -94,7 +96,7 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
         clusterId: "Kubernetes",
         network: "",
         ipFamilies: network.families,
-      },
+      }),
     }),
     host: network.gateway,
     xdsPort: 15012,
