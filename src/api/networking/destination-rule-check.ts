@@ -41,7 +41,7 @@ export const checkDestinationRule = ({ spec }: DestinationRule): readonly Findin
     ...checkHost(spec.host),
     ...checkTrafficPolicy("spec.trafficPolicy", spec.trafficPolicy),
     ...checkExportTo("spec.exportTo", spec.exportTo),
-    ...checkSelector("spec.workloadSelector.matchLabels", spec.workloadSelector?.matchLabels, hasSelector),
+    ...checkSelector("spec.workloadSelector", spec.workloadSelector, "matchLabels"),
   ];
   if (hasSelector && spec.exportTo?.some((target) => target !== "."))
     findings.push(

@@ -1,4 +1,5 @@
 import type { ClientTlsSettings } from "../../api/networking/client-tls.js";
+import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
 import type { Protocol } from "../../model/protocol.js";
 import type { Endpoint, MeshService } from "../../model/service.js";
 import type { ClusterSchema } from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
@@ -44,7 +45,14 @@ export const peersOf = (
     : [...accounts].sort().map((value) => ({ case: "exact" as const, value }));
 };
 
-const alpnOf = (protocol: Protocol): readonly string[] => (protocol === "auto" ? clientAlpn.tcp : clientAlpn[protocol]);
+/** Marks HTTP of the mesh and lets the other side tell its version from the first bytes. */
+const anyHttpAlpn = ["istio-http/1.1", "istio"] as const;
+
+const alpnOf = (protocol: Protocol, policy: TrafficPolicy): readonly string[] => {
+  if (protocol === "auto") return clientAlpn.tcp;
+  if (protocol !== "tcp" && policy.connectionPool?.http?.useClientProtocol === true) return anyHttpAlpn;
+  return clientAlpn[protocol];
+};
 
 export const isAllInMesh = (endpoints: readonly Endpoint[]): boolean =>
   endpoints.length > 0 && endpoints.every(({ isInMesh }) => isInMesh);
@@ -59,10 +67,10 @@ const explicitPeers = (tls: ClientTlsSettings, { service, endpoints, mesh }: Out
 };
 
 const meshTls = (options: OutboundClusterOptions, protocol: Protocol, tls?: ClientTlsSettings): TransportSocket => {
-  const { service, port, subset, endpoints, mesh } = options;
+  const { service, port, subset, endpoints, mesh, policy } = options;
   return clientTls(
     tls?.sni || sniOf(service.host, port.port, subset),
-    alpnOf(protocol),
+    alpnOf(protocol, policy),
     tls === undefined ? peersOf(service, endpoints, mesh) : explicitPeers(tls, options),
   );
 };

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { Server } from "node:http";
-import { createServer as createHttp2Server } from "node:http2";
+import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import { Server as HttpsServer } from "node:https";
 import { connect, Server as TcpServer } from "node:net";
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
@@ -56,6 +56,16 @@ const opaqueTls = await listen(
   createTlsServer({ cert: serverCertificate.certificate, key: serverCertificate.key }, (socket) => {
     note(socket);
     socket.end("opaque");
+  }) as never,
+);
+const firstBytes: string[] = [];
+const peeker = await listen(
+  createTlsServer({ cert: workload.certificate, key: workload.key }, (socket) => {
+    note(socket);
+    socket.once("data", (chunk: Buffer) => {
+      firstBytes.push(chunk.toString("latin1", 0, 3));
+      socket.destroy();
+    });
   }) as never,
 );
 const recorder = await listen(
@@ -173,6 +183,11 @@ const situations = {
     policy: { connectionPool: { http: { h2UpgradePolicy: "UPGRADE" } } },
     service: external,
   },
+  clientProtocol: {
+    name: "client-protocol",
+    endpoints: to(peeker.port, { isInMesh: true, serviceAccount: "reviews" }),
+    policy: { connectionPool: { http: { useClientProtocol: true } } },
+  },
   dynamicHttp: { name: "dynamic-http", endpoints: [], policy: {}, service: { ...external, ...dynamic } },
   dynamicTls: { name: "dynamic-tls", endpoints: [], policy: {}, port: tcp, service: { ...external, ...dynamic } },
 } satisfies Readonly<Record<string, Situation>>;
@@ -196,7 +211,7 @@ test.before(async () => {
 });
 test.after(async () => {
   await envoy?.stop();
-  for (const server of [simple, mutual, strange, inMesh, plain, opaqueTls, recorder, tunnel, http2])
+  for (const server of [simple, mutual, strange, inMesh, plain, opaqueTls, peeker, recorder, tunnel, http2])
     await server.stop();
   for (const { folder } of [authority, stranger]) rmSync(folder, { recursive: true });
 });
@@ -297,6 +312,15 @@ test("TCP goes through a tunnel by CONNECT or POST", async () => {
   assert.is(tunnels.at(-1), "CONNECT db.example.com:5432");
   assert.is(await converse(portOf("post"), "hello"), "through hello");
   assert.is(tunnels.at(-1), "POST [fd00::1]:5432");
+});
+
+test("with useClientProtocol, mutual TLS leaves the HTTP version to the client's first bytes", async () => {
+  await ask("clientProtocol");
+  const session = connectHttp2(`http://127.0.0.1:${portOf("clientProtocol")}`);
+  await new Promise((resolve) => session.request({ ":path": "/" }).on("response", resolve).end());
+  session.close();
+  assert.equal(firstBytes, ["GET", "PRI"]);
+  assert.is(last().protocol, "", "none of the offered protocols names a version");
 });
 
 test("a wildcard host is resolved as the request or the handshake names it", async () => {
