@@ -526,6 +526,11 @@ test("CLUSTER: what Envoy would refuse is not done", () => {
   const type = clusterAfter(clusterPatch("", "MERGE", "{type: STRICT_DNS}"));
   assert.equal(type.after?.clusterDiscoveryType, reviewsCluster().clusterDiscoveryType);
   assert.match(type.told[0]!, /^error .*ADD a cluster/);
+  const half = "{upstream_bind_config: {source_address: {port_value: 0}}}";
+  const part = clusterAfter(clusterPatch("", "MERGE", half));
+  assert.is(part.after?.upstreamBindConfig, undefined, "there is nothing that could complete it");
+  assert.match(part.told[0]!, /^error .*upstream_bind_config.source_address.address "" must have at least/);
+  assert.equal(clusterAfter(clusterPatch("", "MERGE", half), applicationCluster(), inbound).told, []);
   const socket = clusterAfter(clusterPatch("", "MERGE", "{transport_socket: {name: envoy.transport_sockets.alts}}"));
   assert.match(socket.told[0]!, /^error .*none of them is named envoy.transport_sockets.alts/);
 });
