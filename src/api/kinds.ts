@@ -1,13 +1,19 @@
 import type { Static } from "typebox";
 import type { ConfigObject, Finding, KindDefinition } from "./kind.js";
+import { destinationRule } from "./networking/destination-rule.js";
+import { envoyFilter } from "./networking/envoy-filter.js";
 import { proxyConfig } from "./networking/proxy-config.js";
 import { serviceEntry } from "./networking/service-entry.js";
 import { sidecar } from "./networking/sidecar.js";
+import { virtualService } from "./networking/virtual-service.js";
 import { workloadEntry } from "./networking/workload-entry.js";
 import { workloadGroup } from "./networking/workload-group.js";
 
 /** Every kind of the configuration API, by its name: watching, validation and the definitions in a cluster go by this. */
 export const configurationKinds = {
+  VirtualService: virtualService,
+  DestinationRule: destinationRule,
+  EnvoyFilter: envoyFilter,
   ServiceEntry: serviceEntry,
   WorkloadEntry: workloadEntry,
   WorkloadGroup: workloadGroup,

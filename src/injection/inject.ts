@@ -1,14 +1,14 @@
 import type { V1Container, V1Pod, V1PodSpec } from "@kubernetes/client-node";
 import jsonPatch from "fast-json-patch";
-import { type AnnotationSettings, readAnnotations, written } from "./annotations.js";
+import { type AnnotationSettings, annotations, readAnnotations, written } from "./annotations.js";
 import { type InjectionStatus, type Originals, type Overrides, originalsOf, undoEarlier } from "./earlier.js";
-import { imageOfType } from "./image.js";
+import { imagesOf } from "./image.js";
 import { addUnder, mergeContainer } from "./merge.js";
 import { decide, refuseWithoutNetAdmin } from "./policy.js";
 import { rewriteProbes } from "./probes.js";
 import { mergeProxySettings, type ProxySettings, proxySettingsOf, readProxyConfig } from "./proxy-config.js";
 import { InjectionRefusal, refuse } from "./refusal.js";
-import { renderArguments, renderRules, routesContainer } from "./render.js";
+import { renderArguments, renderRules, routesContainers } from "./render.js";
 import { proxyResources } from "./resources.js";
 import {
   initSecurityContext,
@@ -86,22 +86,6 @@ const drainSeconds = (pod: V1Pod, proxy: ProxySettings): number =>
     ? 0
     : Math.min(proxy.terminationDrainSeconds ?? 5, pod.spec?.terminationGracePeriodSeconds ?? 30);
 
-const imagesOf = (
-  { values }: InjectionRequest,
-  { proxyImage }: AnnotationSettings,
-  { imageType }: ProxySettings,
-): { readonly proxy: string; readonly init: string; readonly warnings: readonly string[] } => {
-  if (proxyImage !== undefined) return { proxy: proxyImage, init: proxyImage, warnings: [] };
-  if (imageType === undefined) return { proxy: values.proxyImage, init: values.initImage, warnings: [] };
-  const proxy = imageOfType(values.proxyImage, imageType);
-  return {
-    proxy: proxy ?? values.proxyImage,
-    init: imageOfType(values.initImage, imageType) ?? values.initImage,
-    warnings:
-      proxy === undefined ? [`imageType ${imageType} has no effect: the proxy's image is named by its digest`] : [],
-  };
-};
-
 /** The mesh's defaults under the mesh's ProxyConfig, the namespace's, the pod's annotation and its own ProxyConfig. */
 const proxySettings = (
   { values, proxyConfigs }: InjectionRequest,
@@ -114,12 +98,20 @@ const proxySettings = (
     proxySettingsOf(proxyConfigs?.workload),
   ].reduce(mergeProxySettings, readProxyConfig(values.defaultConfig));
 
+interface Rendering {
+  readonly values: TemplateValues;
+  readonly rewritten: V1Pod;
+  /** They tell the control plane what the pod's own annotations do not. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly warnings: readonly string[];
+}
+
 const templateValues = (
   request: InjectionRequest,
   parts: Parts,
   settings: AnnotationSettings,
   proxy: ProxySettings,
-): { readonly values: TemplateValues; readonly rewritten: V1Pod; readonly warnings: readonly string[] } => {
+): Rendering => {
   const { values: defaults, namespace } = request;
   const { rest } = parts;
   const mode = settings.interceptionMode ?? proxy.interceptionMode ?? "REDIRECT";
@@ -158,7 +150,7 @@ const templateValues = (
       proxyResources: resources,
       initResources: defaults.initResources ?? {},
       initSecurityContext,
-      routesContainer: routesContainer(mode, images.init, defaults.initResources ?? {}),
+      routesContainers: routesContainers(mode, request.cluster.ipFamilies, images.init, defaults.initResources ?? {}),
       proxySecurityContext: proxySecurityContext(user, mode),
       lifecycle: drain === 0 ? undefined : { preStop: { sleep: { seconds: drain } } },
       startupProbe: { ...health, periodSeconds: 1, failureThreshold: 600, timeoutSeconds: 3 },
@@ -171,6 +163,7 @@ const templateValues = (
       userVolumeMounts: settings.userVolumeMount ?? [],
     },
     rewritten: { ...rest, spec },
+    annotations: mode === "TPROXY" ? { [annotations.interceptionMode.name]: mode } : {},
     warnings: [...images.warnings, ...sharedUserWarnings(rest, user), ...takenPortWarnings(rest)],
   };
 };
@@ -260,7 +253,11 @@ const inject = (request: InjectionRequest): InjectionResult => {
     metadata: {
       ...metadata,
       labels: { ...metadata.labels, "istio.io/rev": revision },
-      annotations: { ...metadata.annotations, ...recordsOf(parts, rendering.rewritten, injected, revision) },
+      annotations: {
+        ...metadata.annotations,
+        ...rendering.annotations,
+        ...recordsOf(parts, rendering.rewritten, injected, revision),
+      },
     },
   };
   return {

@@ -1,15 +1,6 @@
+import type { IncomingHttpHeaders } from "node:http2";
 import { fromBinary } from "@bufbuild/protobuf";
-import {
-  experimental,
-  type Metadata,
-  Server,
-  type ServerCredentials,
-  type ServerDuplexStream,
-  type ServiceDefinition,
-  type StatusObject,
-  status,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import { type ServiceDefinition, status, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import type { TypeUrl } from "../compile/resources.js";
 import {
@@ -18,12 +9,12 @@ import {
 } from "../proto/envoy/service/discovery/v3/discovery_pb.js";
 import type { Authenticate, ConfigurationSource, ProxyIdentity } from "./configuration.js";
 import { createResponseEncoder } from "./encoding.js";
-import { createDeltaStream } from "./stream.js";
+import { type GrpcCall, type GrpcMethod, type ServingCertificate, startGrpcServer } from "./grpc/server.js";
+import { unaryMethods } from "./grpc/unary.js";
+import { createPacer } from "./pace.js";
+import { createDeltaStream, type DeltaStream } from "./stream.js";
 
-export interface ServingCertificate {
-  readonly certificateChainPem: string;
-  readonly privateKeyPem: string;
-}
+export type { ServingCertificate } from "./grpc/server.js";
 
 export interface XdsServerOptions {
   readonly host: string;
@@ -34,6 +25,7 @@ export interface XdsServerOptions {
   readonly certificate: ServingCertificate;
   readonly logger: Logger;
   readonly observe?: XdsObserver;
+  /** Further services on the same port, unary methods only. */
   readonly services?: readonly {
     readonly definition: ServiceDefinition;
     readonly implementation: UntypedServiceImplementation;
@@ -61,42 +53,10 @@ export interface XdsServer {
 const largestRequest = 8 << 20;
 const attachMilliseconds = 30_000;
 
-const bearerOf = (metadata: Metadata): string => {
-  const value = metadata.get("authorization")[0];
-  return typeof value === "string" && value.startsWith("Bearer ") ? value.slice("Bearer ".length) : "";
-};
+const deltaAggregatedResourcesPath = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
-const refusal = (code: status, details: string): Partial<StatusObject> => ({ code, details });
-
-const createCredentials = (
-  first: ServingCertificate,
-): { credentials: ServerCredentials; set: XdsServer["setCertificate"] } => {
-  const listeners = new Set<experimental.IdentityCertificateUpdateListener>();
-  const bytesOf = (certificate: ServingCertificate): experimental.IdentityCertificateUpdate => ({
-    certificate: Buffer.from(certificate.certificateChainPem),
-    privateKey: Buffer.from(certificate.privateKeyPem),
-  });
-  let current = bytesOf(first);
-  const provider: experimental.CertificateProvider = {
-    addCaCertificateListener: () => {},
-    removeCaCertificateListener: () => {},
-    addIdentityCertificateListener: (listener) => {
-      listeners.add(listener);
-      // The credentials drop what they are told before they have added the watcher that asks.
-      queueMicrotask(() => listener(current));
-    },
-    removeIdentityCertificateListener: (listener) => {
-      listeners.delete(listener);
-    },
-  };
-  return {
-    credentials: experimental.createCertificateProviderServerCredentials(provider, null, false),
-    set: (certificate) => {
-      current = bytesOf(certificate);
-      for (const listener of listeners) listener(current);
-    },
-  };
-};
+const bearerOf = ({ authorization = "" }: IncomingHttpHeaders): string =>
+  authorization.startsWith("Bearer ") ? authorization.slice("Bearer ".length) : "";
 
 /** The pod a node id names: `sidecar~<ip>~<pod>.<namespace>~<domain>`. It is compared with the token, never believed. */
 const contradicts = (nodeId: string, proxy: ProxyIdentity): boolean => {
@@ -104,146 +64,157 @@ const contradicts = (nodeId: string, proxy: ProxyIdentity): boolean => {
   return named !== undefined && named !== `${proxy.podName}.${proxy.namespace}`;
 };
 
+const decode = (call: GrpcCall, bytes: Buffer): DeltaDiscoveryRequest | undefined => {
+  try {
+    return fromBinary(DeltaDiscoveryRequestSchema, bytes);
+  } catch {
+    call.end(status.INVALID_ARGUMENT, "the request is not a DeltaDiscoveryRequest");
+    return undefined;
+  }
+};
+
 /** Serves delta ADS over TLS; listens when it resolves. */
 export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServer> => {
   const { logger, observe } = options;
   const encoder = createResponseEncoder();
+  const pace = createPacer({ turnMilliseconds: 10, most: Number.POSITIVE_INFINITY });
+  const paceOpening = createPacer({ turnMilliseconds: 10, most: 16 });
   let streams = 0;
 
-  const serve = async (
-    call: ServerDuplexStream<DeltaDiscoveryRequest, Buffer>,
+  /** Authenticates and attaches; undefined if the call has ended or was refused meanwhile. */
+  const open = async (
+    call: GrpcCall,
     first: Promise<DeltaDiscoveryRequest | undefined>,
     ended: AbortSignal,
-  ): Promise<void> => {
-    const refuse = (code: status, why: string): void => {
+  ): Promise<DeltaStream | undefined> => {
+    const refuse = (code: status, why: string): undefined => {
       observe?.refused();
-      logger.warn({ peer: call.getPeer(), why }, "refused an xDS stream");
-      call.emit("error", refusal(code, why));
+      logger.warn({ peer: call.peer, why }, "refused an xDS stream");
+      call.end(code, why);
     };
     let proxy: ProxyIdentity;
     try {
-      proxy = await options.authenticate(bearerOf(call.metadata));
+      proxy = await options.authenticate(bearerOf(call.headers));
     } catch (error) {
       return refuse(status.UNAUTHENTICATED, (error as Error).message);
     }
     const request = await first;
-    if (request === undefined || ended.aborted) return;
-    const nodeId = request.node?.id ?? "";
-    if (contradicts(nodeId, proxy))
+    if (request === undefined || ended.aborted) return undefined;
+    if (contradicts(request.node?.id ?? "", proxy))
       return refuse(
         status.PERMISSION_DENIED,
         `the node id names another pod than the token, ${proxy.podName}.${proxy.namespace}`,
       );
-    const log = logger.child({ proxy: `${proxy.podName}.${proxy.namespace}` });
     let configuration: Awaited<ReturnType<ConfigurationSource["attach"]>>;
+    const patience = new AbortController();
+    const impatience = setTimeout(() => patience.abort(), attachMilliseconds);
     try {
-      configuration = await options.configuration.attach(
-        proxy,
-        AbortSignal.any([ended, AbortSignal.timeout(attachMilliseconds)]),
-      );
+      configuration = await options.configuration.attach(proxy, AbortSignal.any([ended, patience.signal]));
     } catch (error) {
-      if (!ended.aborted) refuse(status.UNAVAILABLE, (error as Error).message);
-      return;
+      return ended.aborted ? undefined : refuse(status.UNAVAILABLE, (error as Error).message);
+    } finally {
+      clearTimeout(impatience);
     }
+    if (ended.aborted) {
+      configuration.release();
+      return undefined;
+    }
+    const name = `${proxy.podName}.${proxy.namespace}`;
     const stream = createDeltaStream({
       layers: configuration.layers,
       encoder,
+      mayDeflate: call.acceptsDeflate,
       write: (message) => {
         observe?.pushed(message.length);
-        call.write(message);
+        call.write(message.buffers);
       },
       acked: (type) => observe?.acked(type),
       nacked: (type, names, message) => {
         observe?.nacked(type);
-        log.error(
-          { type, names: names.slice(0, 20), message },
+        logger.error(
+          { proxy: name, type, names: names.slice(0, 20), message },
           "the proxy rejected its configuration and keeps the last good one",
         );
         options.configuration.nacked(proxy, type, names, message);
       },
     });
-    const detach = configuration.onChange((_layer, touched) => stream.touched(touched));
-    observe?.connected(++streams);
-    log.info("proxy connected");
-    const leave = (): void => {
-      detach();
-      configuration.release();
-      observe?.connected(--streams);
-      log.info("proxy disconnected");
-    };
-    if (ended.aborted) return leave();
-    ended.addEventListener("abort", leave, { once: true });
-    stream.receive(request);
-    call.on("data", stream.receive);
-    call.resume();
-  };
-
-  const deltaAggregatedResources = (call: ServerDuplexStream<DeltaDiscoveryRequest, Buffer>): void => {
-    const ending = new AbortController();
-    const end = (): void => ending.abort();
-    call.on("end", () => {
-      call.end();
-      end();
-    });
-    call.on("cancelled", end);
-    call.on("close", end);
-    const first = new Promise<DeltaDiscoveryRequest | undefined>((resolve) => {
-      ending.signal.addEventListener("abort", () => resolve(undefined));
-      call.once("data", (request) => {
-        call.pause();
-        resolve(request);
+    let isDue = false;
+    const detach = configuration.onChange((_layer, touched) => {
+      stream.mark(touched);
+      if (isDue) return;
+      isDue = true;
+      pace(() => {
+        isDue = false;
+        stream.flush();
       });
     });
-    call.on("error", end);
-    serve(call, first, ending.signal).catch((error: Error) => {
-      logger.error({ error: error.message }, "an xDS stream failed");
-      call.emit("error", refusal(status.INTERNAL, "internal error"));
-    });
-  };
-
-  const server = new Server({
-    "grpc.max_receive_message_length": largestRequest,
-    "grpc.max_concurrent_streams": 16,
-    "grpc.keepalive_time_ms": 30_000,
-    "grpc.keepalive_timeout_ms": 20_000,
-    "grpc.keepalive_permit_without_calls": 1,
-  });
-  server.addService(
-    {
-      deltaAggregatedResources: {
-        path: "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
-        requestStream: true,
-        responseStream: true,
-        requestSerialize: (value: Buffer) => value,
-        requestDeserialize: (bytes: Buffer) => fromBinary(DeltaDiscoveryRequestSchema, bytes),
-        responseSerialize: (value: Buffer) => value,
-        responseDeserialize: (value: Buffer) => value,
+    observe?.connected(++streams);
+    logger.info({ proxy: name }, "proxy connected");
+    ended.addEventListener(
+      "abort",
+      () => {
+        detach();
+        configuration.release();
+        observe?.connected(--streams);
+        logger.info({ proxy: name }, "proxy disconnected");
       },
-    },
-    { deltaAggregatedResources },
-  );
-  for (const { definition, implementation } of options.services ?? []) server.addService(definition, implementation);
-
-  const { credentials, set } = createCredentials(options.certificate);
-  const port = await new Promise<number>((resolve, reject) => {
-    const host = options.host.includes(":") ? `[${options.host}]` : options.host;
-    server.bindAsync(`${host}:${options.port}`, credentials, (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(new Error(`cannot listen on ${host}:${options.port}: ${error.message}`));
-    });
-  });
-  return {
-    port,
-    setCertificate: set,
-    encodes: encoder.encodes,
-    stop: () =>
-      new Promise((resolve) => {
-        const force = setTimeout(() => server.forceShutdown(), 2000);
-        server.tryShutdown(() => {
-          clearTimeout(force);
-          resolve();
-        });
-        server.forceShutdown();
-      }),
+      { once: true },
+    );
+    stream.receive(request);
+    return stream;
   };
+
+  const deltaAggregatedResources: GrpcMethod = (call) => {
+    const ending = new AbortController();
+    const first = Promise.withResolvers<DeltaDiscoveryRequest | undefined>();
+    /** What came before the stream was open. */
+    const early: DeltaDiscoveryRequest[] = [];
+    let isFirst = true;
+    let stream: DeltaStream | undefined;
+    open(call, first.promise, ending.signal).then(
+      (opened) => {
+        stream = opened;
+        for (const request of early.splice(0)) stream?.receive(request);
+        call.resume();
+      },
+      (error: Error) => {
+        logger.error({ error: error.message }, "an xDS stream failed");
+        call.end(status.INTERNAL, "internal error");
+      },
+    );
+    return {
+      message: (bytes) => {
+        call.pause();
+        const isNow = isFirst;
+        isFirst = false;
+        (isNow ? paceOpening : pace)(() => {
+          if (ending.signal.aborted) return;
+          // Until it is known who asks, no more than what is under way is read.
+          if (stream !== undefined) call.resume();
+          const request = decode(call, bytes);
+          if (request === undefined) return;
+          if (isNow) first.resolve(request);
+          else if (stream === undefined) early.push(request);
+          else stream.receive(request);
+        });
+      },
+      halfClosed: () => call.end(status.OK),
+      closed: () => {
+        first.resolve(undefined);
+        ending.abort();
+      },
+    };
+  };
+
+  const server = await startGrpcServer({
+    ...options,
+    largestRequest,
+    methods: new Map([
+      [deltaAggregatedResourcesPath, deltaAggregatedResources],
+      ...(options.services ?? []).flatMap(({ definition, implementation }) => [
+        ...unaryMethods(definition, implementation),
+      ]),
+    ]),
+  });
+  return { ...server, encodes: encoder.encodes };
 };

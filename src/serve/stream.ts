@@ -1,6 +1,7 @@
 import { type EncodedResource, type ResourceView, type Touched, type TypeUrl, typeUrls } from "../compile/resources.js";
 import type { DeltaDiscoveryRequest } from "../proto/envoy/service/discovery/v3/discovery_pb.js";
-import { type ResponseEncoder, withNonce } from "./encoding.js";
+import type { ResponseEncoder, ResponseMessage } from "./encoding.js";
+import { changeNames, type NameSet, noNames } from "./names.js";
 
 /** Adds go in this order and removals of clusters and endpoints last, so that nothing in use points at nothing. */
 const pushOrder: readonly TypeUrl[] = [
@@ -14,45 +15,52 @@ const pushOrder: readonly TypeUrl[] = [
 const wildcardTypes: ReadonlySet<string> = new Set([typeUrls.cluster, typeUrls.listener]);
 
 interface Subscription {
-  isWildcard: boolean;
-  readonly names: Set<string>;
-  /** Names to send when the proxy has answered the last response. */
-  readonly pending: Set<string>;
+  readonly isWildcard: boolean;
+  names: NameSet;
+  /** Names to send when the proxy has answered the last response; at first all that it asked for. */
+  pending: "all" | Set<string>;
   /** The nonce that is not answered yet. One response a type is under way at most: a slow proxy costs no memory. */
   outstanding: string | undefined;
+  /** What the response that is not answered yet holds, to name it if it is rejected. */
+  sent: readonly (readonly EncodedResource[])[];
   /** A response is owed even if nothing is to be sent: the proxy waits for the first one. */
   isOwed: boolean;
+}
+
+interface Gathered {
+  readonly found: readonly (readonly EncodedResource[])[];
+  readonly gone: readonly string[];
 }
 
 export interface DeltaStreamOptions {
   readonly layers: readonly ResourceView[];
   readonly encoder: ResponseEncoder;
-  readonly write: (message: Buffer) => void;
+  /** Whether the proxy reads compressed messages. */
+  readonly mayDeflate: boolean;
+  readonly write: (message: ResponseMessage) => void;
   readonly acked: (type: TypeUrl) => void;
   readonly nacked: (type: TypeUrl, names: readonly string[], message: string) => void;
 }
 
 export interface DeltaStream {
   readonly receive: (request: DeltaDiscoveryRequest) => void;
-  readonly touched: (touched: Touched) => void;
+  /** Notes what changed; `flush` sends it. */
+  readonly mark: (touched: Touched) => void;
+  readonly flush: () => void;
 }
 
-/** Proxies name the same resources; one string for all of them. */
-const interned = new Map<string, string>();
-const intern = (name: string): string => {
-  const known = interned.get(name);
-  if (known !== undefined) return known;
-  if (interned.size < 200_000) interned.set(name, name);
-  return name;
-};
+/** From this many on, walking the layers is cheaper than sorting. */
+const manyNames = 64;
+
+type Held = DeltaDiscoveryRequest["initialResourceVersions"];
+
+const isPending = ({ pending }: Subscription): boolean => pending === "all" || pending.size > 0;
 
 const isServed = (type: string): type is TypeUrl => (pushOrder as readonly string[]).includes(type);
 
 /** The state of one delta ADS stream (xDS protocol, incremental variant): what is subscribed, sent and answered. */
 export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
   const subscriptions = new Map<TypeUrl, Subscription>();
-  const lastSent = new Map<TypeUrl, readonly string[]>();
-  let sent = 0;
 
   const lookUp = (type: TypeUrl, name: string): EncodedResource | undefined => {
     for (const layer of options.layers) {
@@ -62,35 +70,61 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
     return undefined;
   };
 
+  /**
+   * The pending resources by layer, and the names that no layer has. In an order that does not depend on the proxy,
+   * which asks in any: so that all who ask for the same are sent the same bytes.
+   */
+  const gather = (type: TypeUrl, { pending, isWildcard, names }: Subscription): Gathered => {
+    const named: NameSet = pending === "all" ? names : pending;
+    const isEverything = pending === "all" && isWildcard;
+    const sorted = !isEverything && named.size < manyNames ? [...named].sort() : undefined;
+    let count = 0;
+    const before: ResourceView[] = [];
+    const found = options.layers.map((layer) => {
+      const resources: EncodedResource[] = [];
+      for (const name of sorted ?? layer.names(type)) {
+        if (!isEverything && sorted === undefined && !named.has(name)) continue;
+        const resource = layer.get(type, name);
+        if (resource === undefined || before.some((first) => first.get(type, name) !== undefined)) continue;
+        resources.push(resource);
+      }
+      if (resources.length > 0) before.push(layer);
+      count += resources.length;
+      return resources;
+    });
+    const isComplete = !isEverything && count === named.size;
+    return { found, gone: isComplete ? [] : [...named].filter((name) => lookUp(type, name) === undefined).sort() };
+  };
+
   const mustWait = (type: TypeUrl): boolean => {
     if (type !== typeUrls.cluster && type !== typeUrls.endpoint) return false;
     return [typeUrls.listener, typeUrls.route].some((later) => {
       const subscription = subscriptions.get(later);
-      return subscription !== undefined && (subscription.outstanding !== undefined || subscription.pending.size > 0);
+      return subscription !== undefined && (subscription.outstanding !== undefined || isPending(subscription));
     });
   };
 
   const send = (type: TypeUrl, subscription: Subscription): void => {
     if (subscription.outstanding !== undefined) return;
-    if (subscription.pending.size === 0 && !subscription.isOwed) return;
-    const resources: EncodedResource[] = [];
-    const gone: string[] = [];
-    for (const name of subscription.pending) {
-      const resource = lookUp(type, name);
-      if (resource === undefined) gone.push(name);
-      else resources.push(resource);
-    }
+    if (!isPending(subscription) && !subscription.isOwed) return;
+    const { found, gone } = gather(type, subscription);
     const removed = gone.length > 0 && mustWait(type) ? [] : gone;
-    if (resources.length === 0 && removed.length === 0 && !subscription.isOwed) return;
-    subscription.pending.clear();
-    if (removed.length === 0) for (const name of gone) subscription.pending.add(name);
+    const isEmpty = found.every(({ length }) => length === 0);
+    if (isEmpty && removed.length === 0 && !subscription.isOwed) return;
+    if (subscription.pending !== "all" && removed.length === gone.length) subscription.pending.clear();
+    else subscription.pending = new Set(removed.length === 0 ? gone : []);
     subscription.isOwed = false;
-    subscription.outstanding = (++sent).toString(36);
-    const names = resources.map(({ name }) => name);
-    lastSent.set(type, names);
-    options.write(withNonce(options.encoder.body(type, resources, removed), subscription.outstanding));
+    const message = options.encoder.message(type, found, removed, options.mayDeflate);
+    subscription.outstanding = message.nonce;
+    subscription.sent = found;
+    options.write(message);
     // A cluster that changed warms until it is given its endpoints, which the proxy does not ask for anew.
-    if (type === typeUrls.cluster) mark(typeUrls.endpoint, names);
+    if (type === typeUrls.cluster)
+      for (const resources of found)
+        mark(
+          typeUrls.endpoint,
+          resources.map(({ name }) => name),
+        );
   };
 
   const flush = (): void => {
@@ -102,7 +136,7 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
 
   const mark = (type: TypeUrl, names: Iterable<string>): void => {
     const subscription = subscriptions.get(type);
-    if (subscription === undefined) return;
+    if (subscription === undefined || subscription.pending === "all") return;
     for (const name of names)
       if (subscription.isWildcard || subscription.names.has(name)) subscription.pending.add(name);
   };
@@ -112,44 +146,51 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
     const isWildcard = wildcardTypes.has(type) && (named.length === 0 || named.includes("*"));
     const subscription: Subscription = {
       isWildcard,
-      names: new Set(),
-      pending: new Set(),
+      names: noNames,
+      pending: "all",
       outstanding: undefined,
+      sent: [],
       isOwed: true,
     };
     subscriptions.set(type, subscription);
-    if (isWildcard)
-      for (const layer of options.layers) for (const name of layer.names(type)) subscription.pending.add(name);
     return subscription;
   };
 
+  /** All that is pending but what the proxy says to hold already, and with what it holds and nobody has. */
+  const withoutHeld = (type: TypeUrl, { isWildcard, names }: Subscription, held: Held): Set<string> => {
+    const pending = new Set(names);
+    if (isWildcard) for (const layer of options.layers) for (const name of layer.names(type)) pending.add(name);
+    for (const [name, version] of Object.entries(held))
+      if (lookUp(type, name)?.version === version) pending.delete(name);
+      else pending.add(name);
+    return pending;
+  };
+
   const subscribe = (type: TypeUrl, request: DeltaDiscoveryRequest): void => {
-    const isFirst = !subscriptions.has(type);
-    const subscription = subscriptions.get(type) ?? begin(type, request);
-    for (const name of request.resourceNamesSubscribe) {
-      if (name === "*") continue;
-      const own = intern(name);
-      subscription.names.add(own);
-      subscription.pending.add(own);
-    }
-    for (const name of request.resourceNamesUnsubscribe) {
-      subscription.names.delete(name);
-      if (!subscription.isWildcard) subscription.pending.delete(name);
-    }
-    if (!isFirst) return;
-    for (const [name, version] of Object.entries(request.initialResourceVersions)) {
-      const current = lookUp(type, name);
-      if (current?.version === version) subscription.pending.delete(name);
-      else subscription.pending.add(intern(name));
-    }
+    const known = subscriptions.get(type);
+    const subscription = known ?? begin(type, request);
+    const { resourceNamesUnsubscribe: unsubscribed, initialResourceVersions: held } = request;
+    const named = request.resourceNamesSubscribe.filter((name) => name !== "*");
+    subscription.names = changeNames(subscription.names, named, unsubscribed);
+    if (subscription.pending !== "all") {
+      for (const name of named) subscription.pending.add(name);
+      if (!subscription.isWildcard) for (const name of unsubscribed) subscription.pending.delete(name);
+    } else if (known === undefined && Object.keys(held).length > 0)
+      subscription.pending = withoutHeld(type, subscription, held);
   };
 
   const answer = (type: TypeUrl, subscription: Subscription, request: DeltaDiscoveryRequest): void => {
     if (request.responseNonce !== subscription.outstanding) return;
     subscription.outstanding = undefined;
+    const { sent } = subscription;
+    subscription.sent = [];
     if (request.errorDetail === undefined) options.acked(type);
-    else options.nacked(type, lastSent.get(type) ?? [], request.errorDetail.message);
-    lastSent.delete(type);
+    else
+      options.nacked(
+        type,
+        sent.flatMap((resources) => resources.map(({ name }) => name)),
+        request.errorDetail.message,
+      );
   };
 
   return {
@@ -161,9 +202,9 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
       subscribe(type, request);
       flush();
     },
-    touched: (touched) => {
+    mark: (touched) => {
       for (const [type, names] of touched) mark(type, names);
-      flush();
     },
+    flush,
   };
 };

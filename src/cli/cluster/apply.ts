@@ -1,4 +1,5 @@
 import { type KubernetesObject, PatchStrategy } from "@kubernetes/client-node";
+import { createApiClient } from "../../watch/api-client.js";
 import type { Manifest } from "../manifests/context.js";
 import { type ClusterClient, explain, isNotFound } from "./client.js";
 
@@ -40,7 +41,7 @@ const applyDefinition = async (
   { dryRun, force }: ApplyOptions,
 ): Promise<KubernetesObject> => {
   const query = new URLSearchParams({ fieldManager, force: String(force), ...(dryRun ? { dryRun: "All" } : {}) });
-  return (await client.raw.call(`${definitions}/${manifest.metadata.name}?${query}`, {
+  return (await createApiClient(client.kubeConfig).call(`${definitions}/${manifest.metadata.name}?${query}`, {
     method: "PATCH",
     contentType: "application/apply-patch+yaml",
     body: manifest,

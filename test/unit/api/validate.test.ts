@@ -284,9 +284,10 @@ const hostile: readonly (readonly [string, unknown])[] = [
 ];
 for (const [name, spec] of hostile)
   test(`hostile: ${name}`, () => {
-    const started = performance.now();
+    const before = process.cpuUsage();
     const findings = validateObject(definitionOf("ServiceEntry"), { metadata, spec });
-    const elapsed = performance.now() - started;
+    const { user, system } = process.cpuUsage(before);
+    const elapsed = (user + system) / 1000;
     assert.ok(findings.length > 0 && findings.length <= 51);
     assert.ok(elapsed < 1500, `${elapsed.toFixed(0)} ms`);
     assert.ok(JSON.stringify(findings).length < 50_000);

@@ -1,0 +1,37 @@
+export type Row = Readonly<Record<string, string | number>>;
+
+const text = (value: string | number | undefined): string => {
+  if (typeof value !== "number") return value ?? "";
+  if (Number.isInteger(value)) return String(value);
+  return Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(value < 1 ? 3 : 2);
+};
+
+/** Prints rows as an aligned table; with `--json` among the arguments, one JSON object a line follows it. */
+export const report = (title: string, rows: readonly Row[]): void => {
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const lines = [columns, ...rows.map((row) => columns.map((column) => text(row[column])))];
+  const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)));
+  console.log(`\n${title}`);
+  for (const line of lines)
+    console.log(
+      line
+        .map((cell, at) => cell.padEnd(widths[at]!))
+        .join("  ")
+        .trimEnd(),
+    );
+  if (process.argv.includes("--json")) for (const row of rows) console.log(JSON.stringify({ bench: title, ...row }));
+};
+
+/** A positive number given as `--name value`; throws an Error that says what to write. */
+export const numberOption = (name: string, fallback: number): number => {
+  const at = process.argv.indexOf(`--${name}`);
+  if (at < 0) return fallback;
+  const value = Number(process.argv[at + 1]);
+  if (!(value > 0)) throw new Error(`--${name} ${process.argv[at + 1]}: write a number above 0`);
+  return value;
+};
+
+export const textOption = (name: string): string | undefined => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? undefined : process.argv[at + 1];
+};
