@@ -1,3 +1,7 @@
+import type { AnnotationSettings } from "./annotations.js";
+import type { ProxySettings } from "./proxy-config.js";
+import type { InjectionRequest } from "./types.js";
+
 const knownTypes = ["debug", "distroless"] as const;
 
 /**
@@ -13,4 +17,21 @@ export const imageOfType = (image: string, type: string): string | undefined => 
   const before = knownTypes.find((known) => tag.endsWith(`-${known}`));
   const plain = before === undefined ? tag : tag.slice(0, -before.length - 1);
   return `${name}:${plain}${type === "default" ? "" : `-${type}`}`;
+};
+
+/** Images of the proxy and of istio-init: the annotation wins over the type, which is for both. */
+export const imagesOf = (
+  { values }: InjectionRequest,
+  { proxyImage }: AnnotationSettings,
+  { imageType }: ProxySettings,
+): { readonly proxy: string; readonly init: string; readonly warnings: readonly string[] } => {
+  if (proxyImage !== undefined) return { proxy: proxyImage, init: proxyImage, warnings: [] };
+  if (imageType === undefined) return { proxy: values.proxyImage, init: values.initImage, warnings: [] };
+  const proxy = imageOfType(values.proxyImage, imageType);
+  return {
+    proxy: proxy ?? values.proxyImage,
+    init: imageOfType(values.initImage, imageType) ?? values.initImage,
+    warnings:
+      proxy === undefined ? [`imageType ${imageType} has no effect: the proxy's image is named by its digest`] : [],
+  };
 };

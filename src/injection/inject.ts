@@ -2,7 +2,7 @@ import type { V1Container, V1Pod, V1PodSpec } from "@kubernetes/client-node";
 import jsonPatch from "fast-json-patch";
 import { type AnnotationSettings, annotations, readAnnotations, written } from "./annotations.js";
 import { type InjectionStatus, type Originals, type Overrides, originalsOf, undoEarlier } from "./earlier.js";
-import { imageOfType } from "./image.js";
+import { imagesOf } from "./image.js";
 import { addUnder, mergeContainer } from "./merge.js";
 import { decide, refuseWithoutNetAdmin } from "./policy.js";
 import { rewriteProbes } from "./probes.js";
@@ -86,30 +86,6 @@ const drainSeconds = (pod: V1Pod, proxy: ProxySettings): number =>
     ? 0
     : Math.min(proxy.terminationDrainSeconds ?? 5, pod.spec?.terminationGracePeriodSeconds ?? 30);
 
-interface Rendering {
-  readonly values: TemplateValues;
-  readonly rewritten: V1Pod;
-  /** They tell the control plane what the pod's own annotations do not. */
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly warnings: readonly string[];
-}
-
-const imagesOf = (
-  { values }: InjectionRequest,
-  { proxyImage }: AnnotationSettings,
-  { imageType }: ProxySettings,
-): { readonly proxy: string; readonly init: string; readonly warnings: readonly string[] } => {
-  if (proxyImage !== undefined) return { proxy: proxyImage, init: proxyImage, warnings: [] };
-  if (imageType === undefined) return { proxy: values.proxyImage, init: values.initImage, warnings: [] };
-  const proxy = imageOfType(values.proxyImage, imageType);
-  return {
-    proxy: proxy ?? values.proxyImage,
-    init: imageOfType(values.initImage, imageType) ?? values.initImage,
-    warnings:
-      proxy === undefined ? [`imageType ${imageType} has no effect: the proxy's image is named by its digest`] : [],
-  };
-};
-
 /** The mesh's defaults under the mesh's ProxyConfig, the namespace's, the pod's annotation and its own ProxyConfig. */
 const proxySettings = (
   { values, proxyConfigs }: InjectionRequest,
@@ -121,6 +97,14 @@ const proxySettings = (
     proxyConfig ?? {},
     proxySettingsOf(proxyConfigs?.workload),
   ].reduce(mergeProxySettings, readProxyConfig(values.defaultConfig));
+
+interface Rendering {
+  readonly values: TemplateValues;
+  readonly rewritten: V1Pod;
+  /** They tell the control plane what the pod's own annotations do not. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly warnings: readonly string[];
+}
 
 const templateValues = (
   request: InjectionRequest,

@@ -38,6 +38,7 @@ const spec = Type.Object(
       Type.Integer({
         minimum: 0,
         maximum: 1024,
+        nullable: true,
         description: "Worker threads of the proxy; 0 means one for each core of the node.",
       }),
     ),
