@@ -81,7 +81,7 @@ export const analyseAll = (index: AnalysisIndex): readonly AnalysisFinding[] => 
     kind: Kind,
     list: readonly AnalysedKinds[Kind][] | undefined,
   ): readonly AnalysisFinding[] => (list ?? []).flatMap((object) => owned(kind, object, run(index, kind, object)));
-  const workloads = [...index.workloads().byNamespace.values()].flat();
+  const workloads = index.workloads().namespaces.flatMap(index.workloads().of);
   return [
     ...all("Service", objects.services),
     ...workloads.flatMap((workload) =>

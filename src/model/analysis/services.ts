@@ -52,7 +52,7 @@ const checkPorts = (service: Service): readonly CodedFinding[] =>
 
 const numberOf = (port: ServicePort, workload: Workload): number | undefined => {
   const target = (port.targetPort as number | string | undefined) ?? port.port;
-  return typeof target === "number" ? target : workload.ports.find(({ name }) => name === target)?.port;
+  return typeof target === "number" ? target : workload.ports().find(({ name }) => name === target)?.port;
 };
 
 const rivalsOf = (index: AnalysisIndex, service: Service, workload: Workload): readonly Service[] => {
@@ -69,7 +69,7 @@ const distinct = (workloads: readonly Workload[]): readonly Workload[] => {
   const seen = new Map<string, Workload>();
   for (const workload of workloads) {
     const { "pod-template-hash": _, ...labels } = workload.labels;
-    seen.set(JSON.stringify([labels, workload.ports]), workload);
+    seen.set(JSON.stringify([labels, workload.ports()]), workload);
   }
   return [...seen.values()];
 };

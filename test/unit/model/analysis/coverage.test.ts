@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { HttpMatchRequest, StringMatch } from "../../../src/api/networking/virtual-service.ts";
-import { coversHttp } from "../../../src/model/analysis/coverage.ts";
+import type { HttpMatchRequest, StringMatch } from "../../../../src/api/networking/virtual-service.ts";
+import { coversHttp } from "../../../../src/model/analysis/coverage.ts";
 
 /** A small world in which matches often overlap, and every request of it. */
 interface Request {
