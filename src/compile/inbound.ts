@@ -2,14 +2,16 @@ import type { Pod } from "../api/kubernetes.js";
 import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
 import { findDestinationRule, policyFor } from "../model/destination-rule.js";
 import { type InboundPort, inboundPortsOf } from "../model/inbound.js";
+import { type IngressPort, ingressOf } from "../model/ingress.js";
 import type { Snapshot } from "../model/snapshot.js";
 import { type Cluster, ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
 import { type Listener, ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import { type Client, familiesOf } from "./client.js";
-import { inboundCluster } from "./clusters/inbound.js";
+import { inboundCluster, ingressCluster } from "./clusters/inbound.js";
 import { inboundClusterName, inboundPassthroughCluster } from "./clusters/names.js";
 import { encodeResource } from "./encode.js";
-import { virtualInbound } from "./listeners/inbound.js";
+import { boundAddress } from "./listeners/addresses.js";
+import { boundInbound, virtualInbound } from "./listeners/inbound.js";
 import { createPatcher } from "./patcher.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
 import { createView, type WritableView } from "./view.js";
@@ -32,6 +34,36 @@ const poolOf = (snapshot: Snapshot, { service, servicePort }: InboundPort, clien
     snapshot.mesh.rootNamespace,
   );
   return rule === undefined ? undefined : policyFor(rule, servicePort.port, "", snapshot.mesh);
+};
+
+interface Served extends IngressPort {
+  readonly policy: ReturnType<typeof poolOf>;
+}
+
+/** What the pod's Sidecar says, or else its services. */
+const servedPortsOf = (snapshot: Snapshot, pod: Pod, client: Client): readonly Served[] =>
+  ingressOf(client.sidecar, pod.status?.podIP ?? "", client.isRedirected)?.map((port) => ({
+    ...port,
+    policy: client.sidecar?.spec.inboundConnectionPool && { connectionPool: client.sidecar.spec.inboundConnectionPool },
+  })) ??
+  inboundPortsOf(snapshot, pod).map((served) => ({
+    port: served.port,
+    protocol: served.protocol,
+    bind: undefined,
+    endpoint: undefined,
+    policy: poolOf(snapshot, served, client),
+  }));
+
+const applicationCluster = (
+  { port, endpoint, policy }: Served,
+  common: { readonly mesh: Snapshot["mesh"]; readonly isTransparent: boolean },
+): Cluster => {
+  const options = { ...common, name: inboundClusterName(port), policy };
+  if (endpoint === undefined) return inboundCluster(options);
+  return ingressCluster(
+    options,
+    typeof endpoint === "string" ? boundAddress(endpoint, 0) : boundAddress(endpoint.address, endpoint.port),
+  );
 };
 
 interface Encoded {
@@ -69,23 +101,30 @@ export const createInbound = (): Inbound => {
     view,
     update: (snapshot, pod, client) => {
       const { mesh } = snapshot;
-      const ports = inboundPortsOf(snapshot, pod).map((port) => ({ ...port, policy: poolOf(snapshot, port, client) }));
+      const ports = servedPortsOf(snapshot, pod, client);
       const families = familiesOf(pod);
       const key = JSON.stringify([
-        ports.map(({ port, protocol, policy }) => [port, protocol, policy]),
+        ports,
         families,
         isTransparent(pod),
+        client.isRedirected,
         client.filters.map(({ metadata }) => [metadata?.namespace, metadata?.name, metadata?.resourceVersion]),
       ]);
       if (key === made) return;
       made = key;
       const common = { mesh, isTransparent: isTransparent(pod) };
+      const redirected = ports.filter(({ bind }) => bind === undefined);
       const { clusters, listeners } = encode(
         [
-          inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined }),
-          ...ports.map(({ port, policy }) => inboundCluster({ ...common, name: inboundClusterName(port), policy })),
+          ...(client.isRedirected
+            ? [inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined })]
+            : []),
+          ...ports.map((port) => applicationCluster(port, common)),
         ],
-        [virtualInbound({ ...common, ports, families })],
+        [
+          ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, families })] : []),
+          ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
+        ],
         client.filters,
       );
       replaceAll(view, typeUrls.cluster, clusters);
