@@ -17,6 +17,8 @@ export interface Client {
   /** Only the labels that some rule chooses its clients by. */
   readonly labels: Labels;
   readonly sidecar: Sidecar | undefined;
+  /** Whether traffic is redirected to the proxy; if not, its Sidecar says where it listens. */
+  readonly isRedirected: boolean;
   readonly filters: readonly EnvoyFilter[];
 }
 
@@ -45,6 +47,7 @@ const clientWith = (fields: Omit<Client, "key">): Client => ({
     fields.namespace,
     Object.entries(fields.labels).sort(),
     fields.sidecar === undefined ? 0 : numberOf(fields.sidecar),
+    fields.isRedirected,
     fields.filters.map(numberOf),
   ]),
 });
@@ -56,7 +59,7 @@ export const familiesOf = (pod: Pod): IpFamilies => {
 };
 
 export const nobody = (families: IpFamilies): Client =>
-  clientWith({ families, namespace: "", labels: {}, sidecar: undefined, filters: [] });
+  clientWith({ families, namespace: "", labels: {}, sidecar: undefined, isRedirected: true, filters: [] });
 
 /** Names of the labels that any rule chooses its clients by. */
 export const chosenLabels = (snapshot: Snapshot): ReadonlySet<string> =>
@@ -73,6 +76,7 @@ export const clientOf = (snapshot: Snapshot, pod: Pod, chosen: ReadonlySet<strin
     namespace,
     labels: only(labels, chosen),
     sidecar: sidecarOf(snapshot, namespace, labels),
+    isRedirected: pod.metadata?.annotations?.["sidecar.istio.io/interceptionMode"] !== "NONE",
     filters: selectEnvoyFilters(
       [...snapshot.envoyFilters.values()],
       { namespace, labels },

@@ -60,7 +60,7 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
   const scopeOf = (client: Client): Scope => {
     const known = scopes.get(client.key);
     if (known !== undefined) return known;
-    const isApart = client.sidecar !== undefined || client.filters.length > 0;
+    const isApart = client.sidecar !== undefined || client.filters.length > 0 || !client.isRedirected;
     const scope = createScope(snapshot, client, isApart ? undefined : baseOf(client.families));
     scope.update(snapshot, hostsOf(snapshot));
     scope.commit();

@@ -8,11 +8,11 @@ import { type Client, familiesOf } from "./client.js";
 import { inboundCluster, ingressCluster } from "./clusters/inbound.js";
 import { inboundClusterName, inboundPassthroughCluster } from "./clusters/names.js";
 import { encodeResource } from "./encode.js";
-import { boundAddress, socketAddress } from "./listeners/addresses.js";
+import { boundAddress } from "./listeners/addresses.js";
 import { boundInbound, virtualInbound } from "./listeners/inbound.js";
 import { createPatcher } from "./patcher.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
-import { type ServedPortPolicy, servedPortsOf } from "./served-ports.js";
+import { type ServedPort, servedPortsOf } from "./served-ports.js";
 import { createView, type WritableView } from "./view.js";
 
 /** What a pod serves: its listener, and clusters to its own application. */
@@ -24,15 +24,13 @@ export interface Inbound {
 const isTransparent = (pod: Pod): boolean =>
   pod.metadata?.annotations?.["sidecar.istio.io/interceptionMode"] === "TPROXY";
 
-/** `127.0.0.1:80`, `[::1]:80` or `unix://path`. */
-const addressOf = (endpoint: string) => {
-  const [, host = "", port = "0"] = /^\[?(.+?)\]?:(\d+)$/.exec(endpoint) ?? [];
-  return endpoint.startsWith("unix://") ? boundAddress(endpoint, 0) : socketAddress(host, Number(port));
-};
-
-const clusterOf = ({ port, policy, endpoint }: ServedPortPolicy, common: Common): Cluster => {
+const clusterOf = ({ port, policy, endpoint }: ServedPort, common: Common): Cluster => {
   const options = { ...common, name: inboundClusterName(port), policy };
-  return endpoint === undefined ? inboundCluster(options) : ingressCluster(options, addressOf(endpoint));
+  if (endpoint === undefined) return inboundCluster(options);
+  return ingressCluster(
+    options,
+    typeof endpoint === "string" ? boundAddress(endpoint, 0) : boundAddress(endpoint.address, endpoint.port),
+  );
 };
 
 interface Common {
@@ -84,11 +82,13 @@ export const createInbound = (): Inbound => {
       const redirected = ports.filter(({ bind }) => bind === undefined);
       const { clusters, listeners } = encode(
         [
-          inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined }),
+          ...(client.isRedirected
+            ? [inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined })]
+            : []),
           ...ports.map((port) => clusterOf(port, common)),
         ],
         [
-          virtualInbound({ ...common, ports: redirected, families }),
+          ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, families })] : []),
           ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
         ],
         client.filters,

@@ -8,6 +8,7 @@ import { staticClusters } from "./clusters/inbound.js";
 import { encodeResource, resourceOf } from "./encode.js";
 import { type EncodedOutput, encodeOutput, idOf, isEmptyOutput, partsOf, type ResourceId } from "./encoded-output.js";
 import { compileHost } from "./host.js";
+import { httpProxyListener, httpProxyRouteName, httpProxyRoutes } from "./http-proxy.js";
 import { portListenerName, virtualOutbound } from "./listeners/outbound.js";
 import { createLookup } from "./lookup.js";
 import { createPatcher } from "./patcher.js";
@@ -136,6 +137,15 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     );
   };
 
+  /** Only a Sidecar has an HTTP proxy, and then there is no base. */
+  const writeProxyRoutes = (): void => {
+    const parts = new Map([...ownOn.keys()].sort((a, b) => a - b).map((port) => [port, on(port).parts]));
+    view.set(
+      typeUrls.route,
+      resourceOf(typeUrls.route, httpProxyRouteName, patcher.routeBytes(httpProxyRoutes(parts))),
+    );
+  };
+
   const writePlaced = (
     target: { readonly place: ProxyPlace; readonly view: WritableView },
     before: EncodedOutput | undefined,
@@ -193,6 +203,7 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     for (const id of ids) settle(id);
     for (const port of ports) known.delete(port);
     for (const port of ports) writePort(port);
+    if (ports.size > 0 && (lookup.sidecar?.httpProxies.length ?? 0) > 0) writeProxyRoutes();
     return { ids, ports };
   };
 
@@ -207,7 +218,11 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       if (cluster !== undefined)
         view.set(typeUrls.cluster, encodeResource(typeUrls.cluster, cluster.name, ClusterSchema, cluster));
     }
-    for (const written of [virtualOutbound(client.families, policy, mesh), ...patcher.addedListeners()]) {
+    for (const written of [
+      ...(client.isRedirected ? [virtualOutbound(client.families, policy, mesh)] : []),
+      ...(lookup.sidecar?.httpProxies ?? []).map((listener) => httpProxyListener(listener, mesh)),
+      ...patcher.addedListeners(),
+    ]) {
       const listener = patcher.listener(written);
       if (listener !== undefined)
         view.set(typeUrls.listener, encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener));

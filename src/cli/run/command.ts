@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { pino } from "pino";
 import { defaultMeshConfig } from "../../api/meshconfig.js";
+import { createLoopback, explicitOutboundPort } from "./loopback.js";
 import { localMachine, projectFolder, templateFile } from "./machine.js";
 import { startLocalMesh } from "./mesh.js";
 import { createNetwork } from "./network.js";
@@ -22,7 +23,8 @@ const runMesh = async (folder: string, options: RunOptions, undo: (() => Promise
   const work = await mkdtemp(join(tmpdir(), "heddle-run-"));
   undo.push(() => rm(work, { recursive: true, force: true }));
   await chmod(work, 0o755);
-  const network = await createNetwork();
+  const isRoot = process.getuid?.() === 0;
+  const network = await (isRoot ? createNetwork() : createLoopback());
   undo.push(network.close);
   const mesh = await startLocalMesh({
     mesh: defaultMeshConfig,
@@ -33,6 +35,10 @@ const runMesh = async (folder: string, options: RunOptions, undo: (() => Promise
     logger: pino({ level: process.env["HEDDLE_LOG"] ?? "warn" }, pino.destination(2)),
   });
   undo.push(mesh.close);
+  if (!isRoot)
+    console.log(
+      `not root        pods have addresses of 127.0.0.0/8, and applications call their proxies at port ${explicitOutboundPort} by HTTP_PROXY; with sudo they have networks of their own`,
+    );
   console.log(
     `control plane   xDS ${network.gateway}:${mesh.plane.xds.port}, webhook ${network.gateway}:${mesh.plane.admission.port}`,
   );
@@ -41,8 +47,6 @@ const runMesh = async (folder: string, options: RunOptions, undo: (() => Promise
 };
 
 const runCommand = async (folder: string, options: RunOptions): Promise<void> => {
-  if (process.getuid?.() !== 0)
-    throw new Error("run: network namespaces and redirect rules need root; run it with sudo");
   const undo: (() => Promise<void>)[] = [];
   const interrupted = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.resolve());

@@ -199,6 +199,17 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
     watchPod(running);
   };
 
+  const putSidecars = (): void => {
+    const sidecars = network.sidecars(cluster.pods(), cluster.services());
+    if (sidecars.length > 0)
+      cluster.put(
+        sidecars.map((object): ObjectEvent => {
+          const { namespace = "default", name = "" } = object.metadata ?? {};
+          return { kind: "Sidecar", namespace, name, object };
+        }),
+      );
+  };
+
   const startPods = async (events: readonly ObjectEvent[]): Promise<void> => {
     const placed = await Promise.all(
       events.map(async ({ namespace, name, object }) => {
@@ -206,11 +217,13 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
           throw new Error(`pod ${namespace}/${name} runs already; remove it before it is applied again`);
         const injected = await inject(webhook, object as unknown as V1Pod);
         const podNetwork = await network.addPod(`${namespace}-${name}`);
-        return { namespace, network: podNetwork, live: scheduled(injected, podNetwork.addresses, network.gateway) };
+        const live = network.place(scheduled(injected, podNetwork.addresses, network.gateway));
+        return { namespace, network: podNetwork, live };
       }),
     );
     cluster.put(placed.map(({ live }) => nodeOf(live)));
     cluster.setPods(placed.map(({ live }) => ({ pod: live as unknown as Pod, isReady: false })));
+    putSidecars();
     await spread(placed);
     // Every start comes to its end before one's failure is told, so that none is left running unknown.
     const outcomes = await Promise.allSettled(placed.map(({ live, network: own }) => startOne(live, own)));
@@ -235,6 +248,7 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
     apply: async (events) => {
       const isPod = (event: ObjectEvent): boolean => event.kind === "Pod" && event.object !== undefined;
       cluster.put(events.filter((event) => !isPod(event)));
+      putSidecars();
       await startPods(events.filter(isPod));
       await spreadInTurn();
     },

@@ -14,6 +14,8 @@ const fetchInside = async ({ network }: RunningPod, url: string): Promise<string
   return run(program, ...rest);
 };
 
+const bracketed = (address: string): string => (address.includes(":") ? `[${address}]` : address);
+
 const statOf = (text: string, name: RegExp): number =>
   text
     .split("\n")
@@ -42,7 +44,10 @@ export const report = async ({ pods, from, url }: ReportOptions): Promise<void> 
   console.log(`\n${from} asks for ${url}`);
   const began = performance.now();
   const call = JSON.parse(
-    await fetchInside(caller, `http://127.0.0.1:8080/call?url=${encodeURIComponent(url)}`),
+    await fetchInside(
+      caller,
+      `http://${bracketed(caller.network.applicationAddress)}:8080/call?url=${encodeURIComponent(url)}`,
+    ),
   ) as CallAnswer;
   const milliseconds = performance.now() - began;
   if (call.status === undefined) throw new Error(`no answer: ${call.error ?? "unknown"}`);
@@ -60,7 +65,7 @@ export const report = async ({ pods, from, url }: ReportOptions): Promise<void> 
     `  upstream      ${call.headers?.["x-envoy-upstream-service-time"] ?? "?"} ms of ${milliseconds.toFixed(1)} ms, with the start of a client`,
   );
   for (const pod of pods) {
-    const stats = await fetchInside(pod, "http://127.0.0.1:15090/stats/prometheus");
+    const stats = await (await fetch(`http://${bracketed(pod.address)}:15090/stats/prometheus`)).text();
     const handshakes = statOf(stats, /^envoy_(cluster|listener)_ssl_handshake\{/);
     const requests = statOf(stats, /^envoy_cluster_upstream_rq_total\{.*(outbound|inbound)\|/);
     console.log(`  ${pod.name.padEnd(12)}  ${requests} requests sent on, ${handshakes} TLS handshakes`);

@@ -60,6 +60,7 @@ export const ingressCluster = (
       endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address } } }] }],
     },
     typedExtensionProtocolOptions: protocolOptions("auto", policy),
+    ...(address.address.case === "pipe" ? {} : { upstreamBindConfig: loopbackSource() }),
   });
 
 export const staticClusters = (mesh: MeshConfig): readonly Cluster[] => [

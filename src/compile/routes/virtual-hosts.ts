@@ -58,20 +58,21 @@ export const domainsOf = (service: MeshService, isOwnNamespace: boolean): readon
   ];
 };
 
-const unknownHosts = (policy: OutboundTrafficPolicy): VirtualHost =>
-  policy === "ALLOW_ANY"
-    ? virtualHost("allow_any", ["*"], [plainRoute(passthroughCluster)])
-    : create(VirtualHostSchema, {
+export const blockedHosts = (): VirtualHost =>
+  create(VirtualHostSchema, {
+    name: "block_all",
+    domains: ["*"],
+    routes: [
+      create(RouteSchema, {
         name: "block_all",
-        domains: ["*"],
-        routes: [
-          create(RouteSchema, {
-            name: "block_all",
-            match: { pathSpecifier: { case: "prefix", value: "/" } },
-            action: { case: "directResponse", value: { status: 502 } },
-          }),
-        ],
-      });
+        match: { pathSpecifier: { case: "prefix", value: "/" } },
+        action: { case: "directResponse", value: { status: 502 } },
+      }),
+    ],
+  });
+
+const unknownHosts = (policy: OutboundTrafficPolicy): VirtualHost =>
+  policy === "ALLOW_ANY" ? virtualHost("allow_any", ["*"], [plainRoute(passthroughCluster)]) : blockedHosts();
 
 const withoutHosts = (name: string): RouteConfiguration =>
   create(RouteConfigurationSchema, {
