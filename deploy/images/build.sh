@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the images heddle/proxyv2 and heddle/heddled, or those named:
-#   deploy/images/build.sh [buildah|docker] [proxyv2] [heddled]
+# Builds the images heddle/proxyv2 and heddle/heddled, or those named; echo is the application of deploy/samples:
+#   deploy/images/build.sh [buildah|docker] [proxyv2] [heddled] [echo]
 # HUB and TAG change the name (default heddle, and the version in package.json). With buildah no daemon is needed, and each
 # image is left as an OCI archive in .cache/images. Equal inputs give equal digests.
 set -euo pipefail
@@ -68,9 +68,16 @@ stage_heddled() {
   for file in templates/*.yaml; do [ ! -e "$file" ] || put "$file" "/app/$file" 644; done
 }
 
-declare -A folder=([proxyv2]=proxy [heddled]=heddled)
+stage_echo() {
+  frame echo 65532
+  program .cache/tools/bin/node /usr/bin/node
+  node --import tsx deploy/images/bundle.ts echo --out "$root/app/echo.mjs"
+  chmod 644 "$root/app/echo.mjs"
+}
+
+declare -A folder=([proxyv2]=proxy [heddled]=heddled [echo]=echo)
 for image in "$@"; do
-  [ -n "${folder[$image]:-}" ] || { echo "image $image is not known: use proxyv2 or heddled" >&2; exit 2; }
+  [ -n "${folder[$image]:-}" ] || { echo "image $image is not known: use proxyv2, heddled or echo" >&2; exit 2; }
   root=$images/$image.root
   rm -rf "$root"
   "stage_$image"

@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
 # Generates src/proto from the Envoy, xDS and Istio protos. The Envoy and xDS ones come from the pinned npm package
 # @grpc/grpc-js-xds; the roots named here bring in what they import. A type outside this list is added here by path.
+# Beside them src/proto/envoy.binpb describes every message of the Envoy API, for what users bring in EnvoyFilters.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$top"
 deps=node_modules/@grpc/grpc-js-xds/deps
-stamp=".cache/proto-$(cat deploy/tools/proto.sh package-lock.json $(find deploy/proto -name '*.proto') | sha256sum | cut -c1-16)"
+stamp=".cache/proto-$(cat deploy/tools/proto.sh deploy/tools/proto-roots.txt package-lock.json $(find deploy/proto -name '*.proto') | sha256sum | cut -c1-16)"
 [ -e "$stamp" ] && [ -d src/proto ] && exit 0
 work=.cache/proto
 rm -rf "$work" src/proto
 mkdir -p "$work" src/proto
 cp -r $deps/envoy-api/envoy $deps/envoy-api/contrib $deps/xds/udpa $deps/xds/xds $deps/protoc-gen-validate/validate "$work/" 2>/dev/null || true
-# The bundled validate.proto is older than these rules; they say nothing about the wire.
-sed -i "s/{well_known_regex: HTTP_HEADER_NAME ignore_empty: true}/{well_known_regex: HTTP_HEADER_NAME}/" "$work/envoy/config/core/v3/protocol.proto"
+# The bundled validate.proto is older than the rules that use this field.
+sed -i "s/^  optional bool strict = 25 .*;/&\n  optional bool ignore_empty = 26;/" "$work/validate/validate.proto"
+# Envoy no longer has version 2; the named files import what the package does not carry and no resource holds.
+find "$work/envoy" -type d \( -name 'v1' -o -name 'v2' -o -name 'v2alpha*' -o -name 'v1alpha*' \) -prune -exec rm -r {} +
+rm "$work"/envoy/config/trace/v3/{opencensus,trace}.proto "$work"/envoy/service/{metrics/v3/metrics,trace/v3/trace}_service.proto
 mkdir -p "$work/google"
 cp -r $deps/googleapis/google/api $deps/googleapis/google/rpc "$work/google/"
 if [ -d deploy/proto ]; then cp -r deploy/proto/. "$work/"; fi
@@ -29,5 +33,8 @@ printf 'version: v2\n' >"$work/buf.yaml"
 arguments=()
 for root in $roots; do arguments+=(--path "$work/$root"); done
 PATH="$top/.cache/tools/bin:$PATH" node_modules/.bin/buf generate "$work" --template "$work/buf.gen.yaml" "${arguments[@]}"
+messages=()
+for folder in envoy udpa xds; do messages+=(--path "$work/$folder"); done
+node_modules/.bin/buf build "$work" "${messages[@]}" --exclude-source-info --output src/proto/envoy.binpb
 rm -f .cache/proto-????????????????
 touch "$stamp"

@@ -1,4 +1,4 @@
-import type { Operation } from "fast-json-patch";
+import { type Envelope, type Fields, isObject, isTooDeep, readEnvelope, shown } from "./envelope.js";
 
 /** The `request` of an admission.k8s.io/v1 AdmissionReview for a pod, as far as it is read here. */
 export interface PodAdmission {
@@ -14,38 +14,7 @@ export type ReadReview =
   | { readonly kind: "pod"; readonly admission: PodAdmission }
   /** A review that can be answered, with a refusal. */
   | { readonly kind: "refused"; readonly uid: string; readonly message: string }
-  /** Not a review: there is no uid to answer to, which makes it an HTTP 400. */
-  | { readonly kind: "invalid"; readonly message: string };
-
-export type Verdict =
-  | { readonly allowed: true; readonly patch?: readonly Operation[]; readonly warnings?: readonly string[] }
-  | { readonly allowed: false; readonly code: number; readonly message: string };
-
-type Fields = Readonly<Record<string, unknown>>;
-
-const isObject = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-const shown = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
-};
-
-const deepest = 200;
-
-/** Whether arrays and objects lie deeper in each other than a pod's ever do; looks level by level, not by recursion. */
-const isTooDeep = (value: unknown): boolean => {
-  let level: unknown[] = [value];
-  for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > deepest) return true;
-    level = level.flatMap((item) =>
-      typeof item === "object" && item !== null
-        ? Object.values(item).filter((child) => typeof child === "object" && child !== null)
-        : [],
-    );
-  }
-  return false;
-};
+  | Extract<Envelope, { readonly kind: "invalid" }>;
 
 const isPodKind = (value: unknown): boolean =>
   isObject(value) && value["group"] === "" && value["version"] === "v1" && value["kind"] === "Pod";
@@ -67,16 +36,9 @@ const podFault = (pod: unknown): string | undefined => {
 
 /** Reads a decoded body. Never throws. */
 export const readReview = (body: unknown): ReadReview => {
-  if (!isObject(body)) return { kind: "invalid", message: `the body is ${shown(body)}; send an AdmissionReview` };
-  if (body["kind"] !== "AdmissionReview")
-    return { kind: "invalid", message: `kind is ${shown(body["kind"])}; send an AdmissionReview` };
-  if (body["apiVersion"] !== "admission.k8s.io/v1")
-    return { kind: "invalid", message: `apiVersion is ${shown(body["apiVersion"])}; send admission.k8s.io/v1` };
-  const request = body["request"];
-  if (!isObject(request)) return { kind: "invalid", message: `request is ${shown(request)}; an object is needed` };
-  const uid = request["uid"];
-  if (typeof uid !== "string" || uid === "" || uid.length > 256)
-    return { kind: "invalid", message: `request.uid is ${shown(uid)}; a string is needed` };
+  const envelope = readEnvelope(body);
+  if (envelope.kind === "invalid") return envelope;
+  const { uid, request } = envelope;
   const refused = (message: string): ReadReview => ({ kind: "refused", uid, message });
   if (!isPodKind(request["kind"]))
     return refused(
@@ -101,27 +63,3 @@ export const readReview = (body: unknown): ReadReview => {
     },
   };
 };
-
-/** Kubernetes cuts long warnings and says so; a hint is better cut here. */
-const warningOf = (warning: string): string => (warning.length > 250 ? `${warning.slice(0, 247)}...` : warning);
-
-const responseOf = (uid: string, verdict: Verdict): object => {
-  if (!verdict.allowed)
-    return { uid, allowed: false, status: { status: "Failure", code: verdict.code, message: verdict.message } };
-  return {
-    uid,
-    allowed: true,
-    ...(verdict.patch === undefined || verdict.patch.length === 0
-      ? {}
-      : { patchType: "JSONPatch", patch: Buffer.from(JSON.stringify(verdict.patch)).toString("base64") }),
-    ...(verdict.warnings === undefined || verdict.warnings.length === 0
-      ? {}
-      : { warnings: verdict.warnings.map(warningOf) }),
-  };
-};
-
-export const writeReview = (uid: string, verdict: Verdict): object => ({
-  apiVersion: "admission.k8s.io/v1",
-  kind: "AdmissionReview",
-  response: responseOf(uid, verdict),
-});

@@ -1,6 +1,8 @@
 import type { Server } from "node:https";
 import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
-import { type PodAdmission, readReview, type Verdict, writeReview } from "./review.js";
+import { type Verdict, writeReview } from "./envelope.js";
+import { type PodAdmission, readReview } from "./review.js";
+import { type Analyse, answerValidation } from "./validation.js";
 
 /** PEM of the server's certificate chain, leaf first, and of its key. */
 export interface ServingCertificate {
@@ -17,6 +19,8 @@ export interface AdmissionServerOptions {
   readonly port: number;
   readonly certificate: ServingCertificate;
   readonly admit: AdmitPod;
+  /** What the rest of the configuration says about a resource that POST /validate is asked about. */
+  readonly analyse?: Analyse;
   /** Told of each answer; `seconds` from the decoded body to the verdict. */
   readonly observe?: (outcome: "allowed" | "refused" | "failed" | "invalid", seconds: number) => void;
   readonly failed?: (error: Error) => void;
@@ -59,7 +63,9 @@ const answerErrors = (app: FastifyInstance, options: AdmissionServerOptions): vo
     if (status === 413) reply.header("connection", "close");
     return reply.code(status).send({ message: messages[status] ?? (status < 500 ? error.message : "internal error") });
   });
-  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ message: "not found; send POST /inject" }));
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).send({ message: "not found; send POST /inject or /validate" }),
+  );
 };
 
 const answer = async (
@@ -101,8 +107,21 @@ const answer = async (
   }
 };
 
+const answerValidate = (options: AdmissionServerOptions, body: unknown, reply: FastifyReply): object => {
+  const started = performance.now();
+  const answered = answerValidation(body, options.analyse, (error) => options.failed?.(error));
+  const seconds = (performance.now() - started) / 1000;
+  if (answered.kind === "invalid") {
+    options.observe?.("invalid", seconds);
+    return reply.code(400).send({ message: answered.message });
+  }
+  options.observe?.(answered.verdict.allowed ? "allowed" : "refused", seconds);
+  return writeReview(answered.uid, answered.verdict);
+};
+
 /**
- * The webhook server: POST /inject with an AdmissionReview v1 in JSON of 3 MiB at most. Rejects if the port is taken or
+ * The webhook server: POST /inject for pods and POST /validate for the configuration API, each with an AdmissionReview v1
+ * in JSON of 3 MiB at most. Rejects if the port is taken or
  * the certificate does not fit its key.
  */
 export const startAdmissionServer = async (options: AdmissionServerOptions): Promise<AdmissionServer> => {
@@ -126,6 +145,9 @@ export const startAdmissionServer = async (options: AdmissionServerOptions): Pro
   app.post("/inject", (request, reply) => answer(options, request.body, "", reply as unknown as FastifyReply));
   app.post<{ Params: { "*": string } }>("/inject/*", (request, reply) =>
     answer(options, request.body, request.params["*"], reply as unknown as FastifyReply),
+  );
+  app.post("/validate", async (request, reply) =>
+    answerValidate(options, request.body, reply as unknown as FastifyReply),
   );
   await app.listen({ host: options.host, port: options.port });
   const address = server.address();

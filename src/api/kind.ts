@@ -1,6 +1,6 @@
 import type { V1ObjectMeta } from "@kubernetes/client-node";
 import type { Static, TSchema } from "typebox";
-import type { Json } from "./kubernetes.js";
+import type { Json } from "./json.js";
 
 /** A fault refuses the resource at admission; a warning goes with an accepted one: legal, but surely not meant. */
 export interface Finding {

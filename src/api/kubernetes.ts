@@ -1,13 +1,6 @@
 import type { V1EndpointSlice, V1Namespace, V1Node, V1Pod, V1Service } from "@kubernetes/client-node";
-
-/** The JSON form of a client-node type, as the API server sends it and as YAML holds it: dates are RFC 3339 strings. */
-export type Json<T> = T extends Date
-  ? string
-  : T extends readonly (infer Item)[]
-    ? readonly Json<Item>[]
-    : T extends object
-      ? { readonly [Key in keyof T]: Json<T[Key]> }
-      : T;
+import type { Json } from "./json.js";
+import type { ConfigurationObjects } from "./kinds.js";
 
 export type Namespace = Json<V1Namespace>;
 export type Service = Json<V1Service>;
@@ -16,7 +9,7 @@ export type Pod = Json<V1Pod>;
 export type Node = Json<V1Node>;
 
 /** The kinds the mesh watches, by Kubernetes kind name. */
-export interface ObjectKinds {
+export interface ObjectKinds extends ConfigurationObjects {
   readonly Namespace: Namespace;
   readonly Service: Service;
   readonly EndpointSlice: EndpointSlice;

@@ -1,21 +1,201 @@
-/** The fields of Istio's MeshConfig that are honoured, with its names and defaults; durations in milliseconds. */
+import { parseDuration } from "./duration.js";
+import { error, errorIf, show, warning } from "./findings.js";
+import type { Finding } from "./kind.js";
+import { type MeshConfigFields, MeshConfigSchema, unusedMeshConfigFields } from "./meshconfig-schema.js";
+import { checkExportTo, checkLabels, domainFault, labelNameFault, wildcardDomainFault } from "./names.js";
+import { checkConnectionPool } from "./networking/connection-pool.js";
+import { isObject, nodeOf, normalize } from "./normalize.js";
+import { createSchemaCheck } from "./schema-findings.js";
+
+export type PathNormalization = "NONE" | "BASE" | "MERGE_SLASHES" | "DECODE_AND_MERGE_SLASHES";
+
+/**
+ * The fields of Istio's MeshConfig that are honoured, with its names and defaults; durations in milliseconds, except in
+ * the parts that are of the shape of the configuration API.
+ */
 export interface MeshConfig {
   readonly rootNamespace: string;
   readonly trustDomain: string;
+  readonly trustDomainAliases: readonly string[];
   readonly clusterDomain: string;
   readonly outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
+  /** Whether the proxy calls its application at the pod's address or at localhost. */
+  readonly inboundTrafficPolicy: "PASSTHROUGH" | "LOCALHOST";
   readonly enableAutoMtls: boolean;
   readonly connectTimeoutMilliseconds: number;
   /** How long a port whose protocol is not declared waits for the client's first bytes before it counts as TCP. */
   readonly protocolDetectionTimeoutMilliseconds: number;
+  readonly dnsRefreshRateMilliseconds: number;
+  readonly tcpKeepalive: MeshConfigFields["tcpKeepalive"];
+  readonly localityLbSetting: NonNullable<MeshConfigFields["localityLbSetting"]>;
+  /** Namespaces, `.`, `*` or `~`; for resources that do not say. */
+  readonly defaultServiceExportTo: readonly string[];
+  readonly defaultVirtualServiceExportTo: readonly string[];
+  readonly defaultDestinationRuleExportTo: readonly string[];
+  /** Hosts whose endpoints are used by clients of the same cluster only, or explicitly not. */
+  readonly clusterLocal: readonly { readonly hosts: readonly string[]; readonly clusterLocal: boolean }[];
+  /** Selectors of namespaces, any of which lets the mesh see a namespace; none for all. */
+  readonly discoverySelectors: NonNullable<MeshConfigFields["discoverySelectors"]>;
+  readonly pathNormalization: PathNormalization;
+  readonly defaultHttpRetryPolicy: MeshConfigFields["defaultHttpRetryPolicy"];
+  readonly defaultTrafficPolicy: MeshConfigFields["defaultTrafficPolicy"];
+  readonly h2UpgradePolicy: "DO_NOT_UPGRADE" | "UPGRADE";
+  /** "" for none. */
+  readonly accessLogFile: string;
+  /** "" for the format that Istio has. */
+  readonly accessLogFormat: string;
+  readonly accessLogEncoding: "TEXT" | "JSON";
+  /** Istio's ProxyConfig, which injection reads. */
+  readonly defaultConfig: Readonly<Record<string, unknown>>;
 }
 
 export const defaultMeshConfig: MeshConfig = {
   rootNamespace: "istio-system",
   trustDomain: "cluster.local",
+  trustDomainAliases: [],
   clusterDomain: "cluster.local",
   outboundTrafficPolicy: "ALLOW_ANY",
+  inboundTrafficPolicy: "PASSTHROUGH",
   enableAutoMtls: true,
   connectTimeoutMilliseconds: 10_000,
   protocolDetectionTimeoutMilliseconds: 1000,
+  dnsRefreshRateMilliseconds: 60_000,
+  tcpKeepalive: undefined,
+  localityLbSetting: { enabled: true },
+  defaultServiceExportTo: ["*"],
+  defaultVirtualServiceExportTo: ["*"],
+  defaultDestinationRuleExportTo: ["*"],
+  clusterLocal: [],
+  discoverySelectors: [],
+  pathNormalization: "BASE",
+  defaultHttpRetryPolicy: undefined,
+  defaultTrafficPolicy: undefined,
+  h2UpgradePolicy: "DO_NOT_UPGRADE",
+  accessLogFile: "",
+  accessLogFormat: "",
+  accessLogEncoding: "TEXT",
+  defaultConfig: {},
+};
+
+const root = "meshConfig";
+const fits = createSchemaCheck(MeshConfigSchema);
+
+const exportDefaults = [
+  "defaultServiceExportTo",
+  "defaultVirtualServiceExportTo",
+  "defaultDestinationRuleExportTo",
+] as const;
+const durations = ["connectTimeout", "dnsRefreshRate"] as const;
+
+const checkSelectors = ({ discoverySelectors = [] }: MeshConfigFields): readonly Finding[] =>
+  discoverySelectors.flatMap(({ matchLabels, matchExpressions = [] }, index) => {
+    const path = `${root}.discoverySelectors[${index}]`;
+    return [
+      ...checkLabels(`${path}.matchLabels`, matchLabels),
+      ...matchExpressions.flatMap(({ operator, values = [] }, at) => {
+        const wants = operator === "In" || operator === "NotIn";
+        if (wants === values.length > 0) return [];
+        const cure = wants ? "needs values; give some" : "takes no values; remove them";
+        return [error(`${path}.matchExpressions[${at}].values`, `${show(values)}: operator ${operator} ${cure}`)];
+      }),
+    ];
+  });
+
+const check = (fields: MeshConfigFields): readonly Finding[] => [
+  ...errorIf(`${root}.rootNamespace`, labelNameFault(fields.rootNamespace ?? defaultMeshConfig.rootNamespace)),
+  ...errorIf(`${root}.trustDomain`, domainFault(fields.trustDomain ?? defaultMeshConfig.trustDomain)),
+  ...(fields.trustDomainAliases ?? []).flatMap((alias, index) =>
+    errorIf(`${root}.trustDomainAliases[${index}]`, domainFault(alias)),
+  ),
+  ...durations.flatMap((field) =>
+    (parseDuration(fields[field] ?? "1s") ?? 0) >= 1
+      ? []
+      : [error(`${root}.${field}`, `${show(fields[field])} is less than 1ms; give a longer duration, or leave it out`)],
+  ),
+  ...((parseDuration(fields.protocolDetectionTimeout ?? "0") ?? 0) >= 0
+    ? []
+    : [
+        error(
+          `${root}.protocolDetectionTimeout`,
+          `${show(fields.protocolDetectionTimeout)} is negative; write 0s or more`,
+        ),
+      ]),
+  ...exportDefaults.flatMap((field) => checkExportTo(`${root}.${field}`, fields[field], true)),
+  ...(fields.serviceSettings ?? []).flatMap(({ hosts = [] }, index) =>
+    hosts.flatMap((host, at) => errorIf(`${root}.serviceSettings[${index}].hosts[${at}]`, wildcardDomainFault(host))),
+  ),
+  ...checkSelectors(fields),
+  ...checkConnectionPool(`${root}.defaultTrafficPolicy.connectionPool`, fields.defaultTrafficPolicy?.connectionPool),
+];
+
+const notEmpty = (values: readonly string[] | undefined): readonly string[] =>
+  values === undefined || values.length === 0 ? ["*"] : values;
+
+const resolve = (fields: MeshConfigFields, clusterDomain: string): MeshConfig => {
+  const { pathNormalization: { normalization = "DEFAULT" } = {} } = fields;
+  const milliseconds = (text: string | undefined, fallback: number): number =>
+    text === undefined ? fallback : (parseDuration(text) ?? fallback);
+  return {
+    rootNamespace: fields.rootNamespace ?? defaultMeshConfig.rootNamespace,
+    trustDomain: fields.trustDomain ?? defaultMeshConfig.trustDomain,
+    trustDomainAliases: fields.trustDomainAliases ?? [],
+    clusterDomain,
+    outboundTrafficPolicy: fields.outboundTrafficPolicy?.mode ?? defaultMeshConfig.outboundTrafficPolicy,
+    inboundTrafficPolicy: fields.inboundTrafficPolicy?.mode ?? defaultMeshConfig.inboundTrafficPolicy,
+    enableAutoMtls: fields.enableAutoMtls ?? defaultMeshConfig.enableAutoMtls,
+    connectTimeoutMilliseconds: milliseconds(fields.connectTimeout, defaultMeshConfig.connectTimeoutMilliseconds),
+    protocolDetectionTimeoutMilliseconds: milliseconds(
+      fields.protocolDetectionTimeout,
+      defaultMeshConfig.protocolDetectionTimeoutMilliseconds,
+    ),
+    dnsRefreshRateMilliseconds: milliseconds(fields.dnsRefreshRate, defaultMeshConfig.dnsRefreshRateMilliseconds),
+    tcpKeepalive: fields.tcpKeepalive,
+    localityLbSetting: { enabled: true, ...fields.localityLbSetting },
+    defaultServiceExportTo: notEmpty(fields.defaultServiceExportTo),
+    defaultVirtualServiceExportTo: notEmpty(fields.defaultVirtualServiceExportTo),
+    defaultDestinationRuleExportTo: notEmpty(fields.defaultDestinationRuleExportTo),
+    clusterLocal: (fields.serviceSettings ?? []).map(({ settings, hosts = [] }) => ({
+      hosts: hosts.map((host) => host.toLowerCase()),
+      clusterLocal: settings?.clusterLocal ?? false,
+    })),
+    discoverySelectors: fields.discoverySelectors ?? [],
+    pathNormalization: normalization === "DEFAULT" ? "BASE" : normalization,
+    defaultHttpRetryPolicy: fields.defaultHttpRetryPolicy,
+    defaultTrafficPolicy: fields.defaultTrafficPolicy,
+    h2UpgradePolicy: fields.h2UpgradePolicy ?? defaultMeshConfig.h2UpgradePolicy,
+    accessLogFile: fields.accessLogFile ?? "",
+    accessLogFormat: fields.accessLogFormat ?? "",
+    accessLogEncoding: fields.accessLogEncoding ?? "TEXT",
+    defaultConfig: fields.defaultConfig ?? {},
+  };
+};
+
+const splitUnused = (value: unknown): { readonly used: unknown; readonly unused: readonly Finding[] } => {
+  if (!isObject(value)) return { used: value, unused: [] };
+  const [unused, used] = [true, false].map((wanted) =>
+    Object.entries(value).filter(([name]) => unusedMeshConfigFields.has(name) === wanted),
+  ) as [[string, unknown][], [string, unknown][]];
+  return {
+    used: Object.fromEntries(used),
+    unused: unused.map(([name]) => warning(`${root}.${name}`, "has no effect in this version; remove it")),
+  };
+};
+
+/**
+ * Reads Istio's MeshConfig from JSON or YAML. `warn` is told of fields that do nothing. Throws an Error that names field,
+ * value and cure of everything that is wrong.
+ */
+export const readMeshConfig = (
+  value: unknown,
+  clusterDomain: string,
+  warn: (finding: Finding) => void = () => {},
+): MeshConfig => {
+  const { used, unused } = splitUnused(value);
+  const { value: normal, findings: read } = normalize(nodeOf(MeshConfigSchema), used, root);
+  const misfits = [...fits(normal, root), ...errorIf("cluster.domain", domainFault(clusterDomain))];
+  const findings = [...unused, ...read, ...misfits, ...(misfits.length > 0 ? [] : check(normal as MeshConfigFields))];
+  const errors = findings.filter(({ severity }) => severity === "error");
+  if (errors.length > 0) throw new Error(errors.map(({ path, message }) => `${path}: ${message}`).join("\n"));
+  for (const finding of findings) warn(finding);
+  return resolve(normal as MeshConfigFields, clusterDomain);
 };

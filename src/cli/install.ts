@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { apply, managedObjects, type Outcome, remove, stale } from "./cluster/apply.js";
 import { type ClusterOptions, clusterOptions, connect } from "./cluster/client.js";
-import { waitForRollout, waitForWebhook } from "./cluster/readiness.js";
+import { waitForDefinitions, waitForRollout, waitForWebhook } from "./cluster/readiness.js";
 import type { Manifest } from "./manifests/context.js";
 import { renderManifests } from "./manifests/render.js";
 import { type ValueOptions, valueOptions, valuesFrom } from "./options.js";
@@ -17,6 +17,7 @@ interface InstallOptions extends ValueOptions, ClusterOptions {
 }
 
 const groups: readonly { readonly title: string; readonly kinds: readonly string[] }[] = [
+  { title: "Configuration API", kinds: ["CustomResourceDefinition"] },
   { title: "Namespace istio-system", kinds: ["Namespace"] },
   {
     title: "Service account and permissions",
@@ -24,7 +25,7 @@ const groups: readonly { readonly title: string; readonly kinds: readonly string
   },
   { title: "Configuration", kinds: ["ConfigMap"] },
   { title: "Control plane", kinds: ["Service", "PodDisruptionBudget", "Deployment"] },
-  { title: "Webhook", kinds: ["MutatingWebhookConfiguration"] },
+  { title: "Webhooks", kinds: ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] },
 ];
 
 const count = (outcomes: readonly Outcome[]): string =>
@@ -58,6 +59,9 @@ const install = async (options: InstallOptions): Promise<void> => {
         tell(`${manifest.kind} ${manifest.metadata.name}`);
         outcomes.push(await applyOne(manifest));
       }
+      // The control plane watches these kinds from its start, also where nothing else is waited for.
+      if (kinds.includes("CustomResourceDefinition") && !options.dryRun)
+        await waitForDefinitions(client, manifests, options.timeout, tell);
       return count(outcomes);
     },
   }));

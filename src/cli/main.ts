@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { registerAnalyze } from "./analyze/command.js";
 import { registerInject } from "./inject.js";
 import { registerInstall } from "./install.js";
 import { registerManifest } from "./manifest.js";
@@ -14,6 +15,7 @@ const registrations = [
   registerUninstall,
   registerManifest,
   registerInject,
+  registerAnalyze,
   registerRedirect,
   registerRun,
   registerVersion,

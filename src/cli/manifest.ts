@@ -10,6 +10,8 @@ export const registerManifest = (program: Command): void => {
       const documents = renderManifests(valuesFrom(options)).map((object) =>
         stringify(object, { lineWidth: 0, aliasDuplicateObjects: false }),
       );
+      // `| head` has read enough.
+      process.stdout.on("error", () => process.exit());
       process.stdout.write(documents.join("---\n"));
     },
   );

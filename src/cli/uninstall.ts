@@ -45,8 +45,22 @@ const removeAll = async (
   return objects.length === 0 ? "none" : `${objects.length} removed`;
 };
 
-/** What heddled itself has left, once it has ended: its CA, its leases, and the root certificates of all namespaces. */
+/**
+ * What outlives an installation: the configuration API with the users' resources, and what heddled itself has left, once
+ * it has ended: its CA, its leases, and the root certificates of all namespaces.
+ */
 const purgeSteps = (client: ClusterClient, deadlineSeconds: number): readonly Step[] => [
+  {
+    title: "Configuration API and its resources",
+    run: async (tell) => {
+      const wanted = ["apiextensions.k8s.io/v1", "CustomResourceDefinition"] as const;
+      const ours = () => list(client, ...wanted, { labels: "app.kubernetes.io/managed-by=heddle" });
+      const result = await removeAll(client, await ours(), tell);
+      const gone = async () => ((await ours()).length === 0 ? undefined : "resources are ending");
+      await waitUntil(deadlineSeconds, gone, tell, lookAgain);
+      return result;
+    },
+  },
   {
     title: "Root certificates in namespaces",
     run: async (tell) =>
@@ -82,16 +96,18 @@ const uninstall = async (options: UninstallOptions): Promise<void> => {
   const { revision, timeout } = options;
   if (revision !== undefined && options.purge)
     throw new Error("--purge takes away what all revisions share: leave out --revision, or --purge");
-  const extent = options.purge ? ", with its certificate authority and namespace," : "";
+  const extent = options.purge
+    ? ", with its certificate authority, its namespace, the configuration API and every resource of it,"
+    : "";
   await confirm(
     `Uninstall heddle${revision === undefined ? "" : ` revision ${revision}`}${extent} from context ${client.context}? Pods keep their sidecars until they are replaced.`,
     options.yes,
   );
   const objects = await managedObjects(client, revision);
-  const isWebhook = ({ kind }: KubernetesObject): boolean => kind === "MutatingWebhookConfiguration";
+  const isWebhook = ({ kind }: KubernetesObject): boolean => kind?.endsWith("WebhookConfiguration") ?? false;
   const isDeployment = ({ kind }: KubernetesObject): boolean => kind === "Deployment";
   await runSteps([
-    { title: "Webhook", run: (tell) => removeAll(client, objects.filter(isWebhook), tell) },
+    { title: "Webhooks", run: (tell) => removeAll(client, objects.filter(isWebhook), tell) },
     {
       title: "Control plane",
       run: async (tell) => {
@@ -112,7 +128,9 @@ const uninstall = async (options: UninstallOptions): Promise<void> => {
     ...(options.purge ? purgeSteps(client, timeout) : []),
   ]);
   if (!options.purge)
-    console.log(`Kept: namespace ${namespace} and the certificate authority; take them away with uninstall --purge.`);
+    console.log(
+      `Kept: namespace ${namespace}, the certificate authority, and the configuration API with its resources; take them away with uninstall --purge.`,
+    );
 };
 
 export const registerUninstall = (program: Command): void => {
@@ -120,7 +138,11 @@ export const registerUninstall = (program: Command): void => {
     .command("uninstall")
     .description("take the mesh away")
     .option("-y, --yes", "do not ask", false)
-    .option("--purge", "take away the certificate authority, root certificates and namespace too", false)
+    .option(
+      "--purge",
+      "take away the configuration API with its resources, the certificate authority and namespace too",
+      false,
+    )
     .option("-r, --revision <name>", "only this revision")
     .option("--timeout <time>", "how long to wait for the end of each thing", parseSeconds, 120);
   clusterOptions(command).action(uninstall);

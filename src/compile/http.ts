@@ -2,6 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { type Filter, FilterSchema } from "../proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { RouteConfiguration } from "../proto/envoy/config/route/v3/route_pb.js";
 import { FilterStateValue_SharedWithUpstream } from "../proto/envoy/extensions/filters/common/set_filter_state/v3/value_pb.js";
+import { CorsSchema } from "../proto/envoy/extensions/filters/http/cors/v3/cors_pb.js";
+import { HTTPFaultSchema } from "../proto/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { RouterSchema } from "../proto/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { ConfigSchema as SetFilterStateSchema } from "../proto/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.js";
 import {
@@ -25,6 +27,21 @@ const router = (): HttpFilter =>
     name: "envoy.filters.http.router",
     configType: { case: "typedConfig", value: packed(RouterSchema, create(RouterSchema)) },
   });
+
+export const faultFilterName = "envoy.filters.http.fault";
+export const corsFilterName = "envoy.filters.http.cors";
+
+/** They do nothing but for routes that carry a configuration for them. */
+const perRouteFilters = (): HttpFilter[] => [
+  create(HttpFilterSchema, {
+    name: faultFilterName,
+    configType: { case: "typedConfig", value: packed(HTTPFaultSchema, create(HTTPFaultSchema)) },
+  }),
+  create(HttpFilterSchema, {
+    name: corsFilterName,
+    configType: { case: "typedConfig", value: packed(CorsSchema, create(CorsSchema)) },
+  }),
+];
 
 /** Makes the upstream TLS connection offer these protocols, whatever the cluster's own list says. */
 export const offerAlpn = (protocols: readonly string[]): HttpFilter =>
@@ -74,7 +91,7 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
       "name" in options.routes
         ? { case: "rds", value: { routeConfigName: options.routes.name, configSource: fromStream() } }
         : { case: "routeConfig", value: options.routes.inline },
-    httpFilters: [...(options.filters ?? []), router()],
+    httpFilters: [...(options.filters ?? []), ...(isInbound ? [] : perRouteFilters()), router()],
     useRemoteAddress: false,
     normalizePath: true,
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,

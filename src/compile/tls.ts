@@ -1,6 +1,9 @@
+import { isIP } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { type TransportSocket, TransportSocketSchema } from "../proto/envoy/config/core/v3/base_pb.js";
 import { ApiVersion, type ConfigSource, ConfigSourceSchema } from "../proto/envoy/config/core/v3/config_source_pb.js";
+import { ProxyProtocolConfig_Version } from "../proto/envoy/config/core/v3/proxy_protocol_pb.js";
+import { ProxyProtocolUpstreamTransportSchema } from "../proto/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.js";
 import { RawBufferSchema } from "../proto/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js";
 import {
   SubjectAltNameMatcher_SanType,
@@ -34,7 +37,11 @@ export const clientAlpn = {
 export const meshHttpAlpn = ["istio-http/1.0", "istio-http/1.1", "istio-h2"] as const;
 export const meshTcpAlpn = ["istio-peer-exchange", "istio"] as const;
 
-type SanMatch = { readonly case: "exact" | "prefix"; readonly value: string };
+/** A SPIFFE id, or the beginning of one, that the other side may have. */
+export interface SanMatch {
+  readonly case: "exact" | "prefix";
+  readonly value: string;
+}
 
 const commonContext = (alpnProtocols: readonly string[], peers: readonly SanMatch[]): CommonTlsContext =>
   create(CommonTlsContextSchema, {
@@ -82,6 +89,107 @@ export const clientTls = (sni: string, alpnProtocols: readonly string[], peers: 
       value: packed(
         UpstreamTlsContextSchema,
         create(UpstreamTlsContextSchema, { sni, commonTlsContext: commonContext(alpnProtocols, peers) }),
+      ),
+    },
+  });
+
+/** Where Debian, and so the proxy's image, keeps the authorities that the world trusts. */
+const systemAuthorities = "/etc/ssl/certs/ca-certificates.crt";
+
+/** Names by what they look like; a DNS name also takes a certificate with a wildcard that covers it. */
+const sanTypeOf = (name: string): SubjectAltNameMatcher_SanType => {
+  if (name.includes("://")) return SubjectAltNameMatcher_SanType.URI;
+  if (isIP(name) !== 0) return SubjectAltNameMatcher_SanType.IP_ADDRESS;
+  return name.includes("@") ? SubjectAltNameMatcher_SanType.EMAIL : SubjectAltNameMatcher_SanType.DNS;
+};
+
+/** A certificate and its key, files in the proxy's container. */
+export interface CertificateFiles {
+  readonly certificateChain: string;
+  readonly privateKey: string;
+}
+
+export interface OriginationOptions {
+  /** "" for none, or for the one that the request names. */
+  readonly sni: string;
+  readonly alpnProtocols: readonly string[];
+  /** What the client presents; none for one-sided TLS. */
+  readonly certificate: CertificateFiles | undefined;
+  /** Whom to believe; undefined to believe anyone. */
+  readonly verification:
+    | {
+        /** File of authorities, "" for the system's. */
+        readonly authorities: string;
+        /** File of revoked certificates, "" for none. */
+        readonly revoked: string;
+        /** The server's certificate carries one of them; any if empty. */
+        readonly subjectAltNames: readonly string[];
+      }
+    | undefined;
+}
+
+/** TLS to a server that is not of the mesh's making. */
+export const originateTls = (options: OriginationOptions): TransportSocket => {
+  const { sni, alpnProtocols, certificate, verification } = options;
+  const file = (filename: string) => ({ specifier: { case: "filename" as const, value: filename } });
+  return create(TransportSocketSchema, {
+    name: tlsSocket,
+    configType: {
+      case: "typedConfig",
+      value: packed(
+        UpstreamTlsContextSchema,
+        create(UpstreamTlsContextSchema, {
+          sni,
+          commonTlsContext: {
+            alpnProtocols: [...alpnProtocols],
+            tlsParams: {
+              tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_2,
+              tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+            },
+            ...(certificate === undefined
+              ? {}
+              : {
+                  tlsCertificates: [
+                    {
+                      certificateChain: file(certificate.certificateChain),
+                      privateKey: file(certificate.privateKey),
+                    },
+                  ],
+                }),
+            ...(verification === undefined
+              ? {}
+              : {
+                  validationContextType: {
+                    case: "validationContext",
+                    value: {
+                      trustedCa: file(verification.authorities || systemAuthorities),
+                      ...(verification.revoked === "" ? {} : { crl: file(verification.revoked) }),
+                      matchTypedSubjectAltNames: verification.subjectAltNames.map((value) => ({
+                        sanType: sanTypeOf(value),
+                        matcher: { matchPattern: { case: "exact" as const, value } },
+                      })),
+                    },
+                  },
+                }),
+          },
+        }),
+      ),
+    },
+  });
+};
+
+/** Begins each connection with the PROXY protocol, before whatever `inner` does. */
+export const withProxyProtocol = (inner: TransportSocket, version: "V1" | "V2"): TransportSocket =>
+  create(TransportSocketSchema, {
+    name: "envoy.transport_sockets.upstream_proxy_protocol",
+    configType: {
+      case: "typedConfig",
+      value: packed(
+        ProxyProtocolUpstreamTransportSchema,
+        create(ProxyProtocolUpstreamTransportSchema, {
+          config: { version: ProxyProtocolConfig_Version[version] },
+          transportSocket: inner,
+        }),
       ),
     },
   });

@@ -105,6 +105,9 @@ const controlPlane = (input: BootstrapInput): object => ({
   },
 });
 
+/** Instructions; VirtualServices are checked against it. */
+const largestRegexProgram = 32768;
+
 const fromStream = { ads: {}, initial_fetch_timeout: "0s", resource_api_version: "V3" } as const;
 
 const bootstrapOf = (input: BootstrapInput): object => ({
@@ -128,6 +131,10 @@ const bootstrapOf = (input: BootstrapInput): object => ({
     },
   },
   admin: { address: { socket_address: { address: "127.0.0.1", port_value: adminPort } } },
+  // Envoy's own 100 is less than a list of a few paths takes; one larger would cost all routes beside it.
+  layered_runtime: {
+    layers: [{ name: "mesh", static_layer: { "re2.max_program_size.error_level": largestRegexProgram } }],
+  },
   stats_config: {
     use_all_default_tags: false,
     stats_tags: statsTags(input.clusterDomain),

@@ -1,13 +1,13 @@
 import type { V1Container, V1Pod, V1PodSpec } from "@kubernetes/client-node";
 import jsonPatch from "fast-json-patch";
-import { type AnnotationSettings, readAnnotations, written } from "./annotations.js";
+import { type AnnotationSettings, annotations, readAnnotations, written } from "./annotations.js";
 import { type InjectionStatus, type Originals, type Overrides, originalsOf, undoEarlier } from "./earlier.js";
 import { addUnder, mergeContainer } from "./merge.js";
 import { decide, refuseWithoutNetAdmin } from "./policy.js";
 import { rewriteProbes } from "./probes.js";
 import { mergeProxySettings, type ProxySettings, readProxyConfig } from "./proxy-config.js";
 import { InjectionRefusal, refuse } from "./refusal.js";
-import { renderArguments, renderRules, routesContainer } from "./render.js";
+import { renderArguments, renderRules, routesContainers } from "./render.js";
 import { proxyResources } from "./resources.js";
 import {
   initSecurityContext,
@@ -85,12 +85,20 @@ const drainSeconds = (pod: V1Pod, proxy: ProxySettings): number =>
     ? 0
     : Math.min(proxy.terminationDrainSeconds ?? 5, pod.spec?.terminationGracePeriodSeconds ?? 30);
 
+interface Rendering {
+  readonly values: TemplateValues;
+  readonly rewritten: V1Pod;
+  /** They tell the control plane what the pod's own annotations do not. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly warnings: readonly string[];
+}
+
 const templateValues = (
   request: InjectionRequest,
   parts: Parts,
   settings: AnnotationSettings,
   proxy: ProxySettings,
-): { readonly values: TemplateValues; readonly rewritten: V1Pod; readonly warnings: readonly string[] } => {
+): Rendering => {
   const { values: defaults, namespace } = request;
   const { rest } = parts;
   const mode = settings.interceptionMode ?? proxy.interceptionMode ?? "REDIRECT";
@@ -129,7 +137,7 @@ const templateValues = (
       proxyResources: resources,
       initResources: defaults.initResources ?? {},
       initSecurityContext,
-      routesContainer: routesContainer(mode, initImage, defaults.initResources ?? {}),
+      routesContainers: routesContainers(mode, request.cluster.ipFamilies, initImage, defaults.initResources ?? {}),
       proxySecurityContext: proxySecurityContext(user, mode),
       lifecycle: drain === 0 ? undefined : { preStop: { sleep: { seconds: drain } } },
       startupProbe: { ...health, periodSeconds: 1, failureThreshold: 600, timeoutSeconds: 3 },
@@ -142,6 +150,7 @@ const templateValues = (
       userVolumeMounts: settings.userVolumeMount ?? [],
     },
     rewritten: { ...rest, spec },
+    annotations: mode === "TPROXY" ? { [annotations.interceptionMode.name]: mode } : {},
     warnings: [...sharedUserWarnings(rest, user), ...takenPortWarnings(rest)],
   };
 };
@@ -231,7 +240,11 @@ const inject = (request: InjectionRequest): InjectionResult => {
     metadata: {
       ...metadata,
       labels: { ...metadata.labels, "istio.io/rev": revision },
-      annotations: { ...metadata.annotations, ...recordsOf(parts, rendering.rewritten, injected, revision) },
+      annotations: {
+        ...metadata.annotations,
+        ...rendering.annotations,
+        ...recordsOf(parts, rendering.rewritten, injected, revision),
+      },
     },
   };
   return {

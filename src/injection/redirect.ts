@@ -23,7 +23,7 @@ const ownInboundPorts: readonly number[] = [15020, 15021, 15090];
 /** Connections that Envoy makes to its own application leave from these, so that they are not redirected back. */
 const passthroughSources = { ip: "127.0.0.6", ip6: "::1" } as const;
 
-/** Firewall mark of connections that TPROXY delivers, and of Envoy's replies to them. */
+/** Firewall mark of connections that TPROXY delivers, and of those that Envoy makes to the application as the caller. */
 const tproxyMark = "0x539";
 
 const setOf = (items: readonly (string | number)[]): string => `{ ${[...new Set(items)].join(", ")} }`;
@@ -52,6 +52,7 @@ const outboundRules = (input: RedirectInput): readonly string[] => {
     ...(input.excludeInterfaces.length > 0
       ? [`oifname ${setOf(input.excludeInterfaces.map((name) => `"${name}"`))} return`]
       : []),
+    ...(input.mode === "TPROXY" ? [`meta mark ${tproxyMark} return`] : []),
     ...(input.excludeOutboundPorts.length > 0 ? [`tcp dport ${setOf(input.excludeOutboundPorts)} return`] : []),
     `oifname "lo" ip saddr ${passthroughSources.ip} return`,
     ...ofProxy.map((owner) => `${owner} oifname "lo" ip6 saddr ${passthroughSources.ip6} return`),
@@ -103,6 +104,15 @@ const tproxyInboundRules = (input: RedirectInput): readonly string[] => {
   ];
 };
 
+/**
+ * To the application, Envoy speaks from the caller's address. The answers would leave for the caller; the connection's
+ * mark brings them back to Envoy.
+ */
+const tproxyAnswerRules = [
+  `meta mark ${tproxyMark} ct mark set ${tproxyMark} return`,
+  `ct direction reply ct mark ${tproxyMark} meta mark set ${tproxyMark} return`,
+];
+
 const chain = (name: string, hook: string, rules: readonly string[]): string =>
   [`  chain ${name} {`, ...[hook, ...rules].map((line) => `    ${line};`), "  }"].join("\n");
 
@@ -113,7 +123,10 @@ const chain = (name: string, hook: string, rules: readonly string[]): string =>
 export const renderRuleset = (input: RedirectInput): string => {
   const prerouting =
     input.mode === "TPROXY"
-      ? [chain("divert", "type filter hook prerouting priority mangle", tproxyInboundRules(input))]
+      ? [
+          chain("divert", "type filter hook prerouting priority mangle", tproxyInboundRules(input)),
+          chain("answers", "type route hook output priority mangle", tproxyAnswerRules),
+        ]
       : [chain("prerouting", "type nat hook prerouting priority dstnat", redirectInboundRules(input))];
   const chains = [...prerouting, chain("output", "type nat hook output priority -100", outboundRules(input))];
   return ["add table inet heddle", "delete table inet heddle", "table inet heddle {", ...chains, "}", ""].join("\n");
@@ -121,7 +134,7 @@ export const renderRuleset = (input: RedirectInput): string => {
 
 /**
  * Command and arguments of the init container. It runs as uid 0 with every capability dropped but NET_ADMIN, and needs
- * no shell and no writable file. With TPROXY the pod's packets must also be routed to the proxy: a second container runs
+ * no shell and no writable file. With TPROXY the pod's packets must also be routed to the proxy: further containers run
  * `renderTproxyRoutes`.
  */
 export const renderRedirect = (
@@ -131,8 +144,13 @@ export const renderRedirect = (
   args: [renderRuleset(input).replaceAll("$", "$$$$")],
 });
 
-/** The second init container of TPROXY: routes marked packets to this host. The batch file is part of the proxy's image. */
-export const renderTproxyRoutes = (): { readonly command: readonly string[]; readonly args: readonly string[] } => ({
+/**
+ * The further init container of TPROXY, one for each family: routes marked packets to this host. The batch file is part
+ * of the proxy's image; run again it changes nothing.
+ */
+export const renderTproxyRoutes = (
+  family: "IPv4" | "IPv6",
+): { readonly command: readonly string[]; readonly args: readonly string[] } => ({
   command: ["/usr/sbin/ip"],
-  args: ["-force", "-batch", "/etc/heddle/tproxy-routes"],
+  args: [family === "IPv6" ? "-6" : "-4", "-batch", "/etc/heddle/tproxy-routes"],
 });

@@ -33,23 +33,24 @@ export const renderRules = (
     excludeInterfaces: settings.excludeInterfaces ?? [],
   });
 
-/** The further init container of TPROXY: the packets that the rules mark need a route to the proxy. */
-export const routesContainer = (
+/** The further init containers of TPROXY: the packets that the rules mark need a route to the proxy. */
+export const routesContainers = (
   mode: Mode,
+  ipFamilies: InjectionRequest["cluster"]["ipFamilies"],
   image: string,
   resources: V1ResourceRequirements,
-): V1Container | undefined => {
-  if (mode !== "TPROXY") return undefined;
-  const { command, args } = renderTproxyRoutes();
-  return {
-    name: "istio-init-routes",
-    image,
-    command: [...command],
-    args: [...args],
-    resources,
-    securityContext: initSecurityContext,
-  };
-};
+): readonly V1Container[] =>
+  (mode === "TPROXY" ? ipFamilies : []).map((family) => {
+    const { command, args } = renderTproxyRoutes(family);
+    return {
+      name: `istio-init-routes-${family.toLowerCase()}`,
+      image,
+      command: [...command],
+      args: [...args],
+      resources,
+      securityContext: initSecurityContext,
+    };
+  });
 
 /** Threads as asked for, else as the CPU limit allows, else 2, as in Istio; 0 leaves it to Envoy: one for each core. */
 const concurrencyArguments = (proxy: ProxySettings, resources: V1ResourceRequirements): readonly string[] => {

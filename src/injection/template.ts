@@ -19,7 +19,7 @@ export const templateValues = {
   proxyResources: "resource requirements of the proxy",
   initResources: "resource requirements of the init container",
   initSecurityContext: "security context of the init container",
-  routesContainer: "with TPROXY the init container that routes to the proxy, else nothing",
+  routesContainers: "with TPROXY the init containers that route to the proxy, one for each IP family, else none",
   proxySecurityContext: "security context of the proxy",
   lifecycle: "lifecycle hooks of the proxy, or nothing",
   startupProbe: "startup probe of the proxy, once a second, so that it is ready as soon as it can be",

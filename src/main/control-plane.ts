@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { type AdmissionServer, type AdmitPod, startAdmissionServer } from "../admission/server.js";
+import type { Analyse } from "../admission/validation.js";
 import type { ObjectSource } from "../api/kubernetes.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type Compiler, createCompiler } from "../compile/compiler.js";
@@ -15,6 +16,8 @@ export interface ControlPlaneOptions {
   readonly secrets: SecretStore;
   readonly authenticate: Authenticate;
   readonly admit: (compiler: Compiler) => AdmitPod;
+  /** Findings about a valid resource that others give rise to, for admission. */
+  readonly analyse?: (compiler: Compiler) => Analyse;
   readonly host: string;
   readonly xdsPort: number;
   readonly webhookPort: number;
@@ -57,6 +60,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     port: options.webhookPort,
     certificate,
     admit: options.admit(compiler),
+    ...(options.analyse === undefined ? {} : { analyse: options.analyse(compiler) }),
     failed: (error) => logger.error({ error: error.message }, "an admission failed"),
   });
   const xds = await startXdsServer({

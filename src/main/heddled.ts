@@ -35,6 +35,7 @@ const createObserver = (registry: Registry): XdsObserver => {
 
 const settings = await readSettings(process.env);
 const logger = pino({ level: settings.logLevel, redact: ["token", "authorization", "privateKeyPem"] });
+for (const warning of settings.warnings) logger.warn(warning);
 const registry = new Registry();
 collectDefaultMetrics({ register: registry });
 const kubeConfig = new KubeConfig();
@@ -99,9 +100,10 @@ const distribute = (namespaces: Iterable<string>): void => {
 };
 
 const reconcile = (): void => {
-  adapters.keepCaBundle(settings.webhookConfiguration, authority.rootsPem).then((present) => {
+  adapters.keepCaBundle("Mutating", settings.webhookConfiguration, authority.rootsPem).then((present) => {
     bundled ||= present;
   }, failed);
+  adapters.keepCaBundle("Validating", settings.validationConfiguration, authority.rootsPem).catch(failed);
   distribute(compiler.snapshot().namespaces.keys());
 };
 reconcile();

@@ -15,7 +15,7 @@ export interface KubernetesAdapters {
   readonly secrets: SecretStore;
   readonly reviewToken: (token: string, audiences: readonly string[]) => Promise<TokenReviewStatus>;
   /** Puts the bundle into every webhook of the configuration where it is not; false if there is no such configuration. */
-  readonly keepCaBundle: (configuration: string, rootsPem: string) => Promise<boolean>;
+  readonly keepCaBundle: (kind: "Mutating" | "Validating", configuration: string, rootsPem: string) => Promise<boolean>;
   /** Puts the trust bundle into the namespace's ConfigMap `istio-ca-root-cert` where it is not. */
   readonly keepRootCertificate: (namespace: string, rootsPem: string) => Promise<void>;
 }
@@ -74,10 +74,12 @@ export const createKubernetesAdapters = (kubeConfig: KubeConfig, namespace: stri
         throw told(error, "cannot review the token");
       }
     },
-    keepCaBundle: async (name, rootsPem) => {
+    keepCaBundle: async (kind, name, rootsPem) => {
       const caBundle = Buffer.from(rootsPem).toString("base64");
       try {
-        const { webhooks = [] } = await admission.readMutatingWebhookConfiguration({ name });
+        const { webhooks = [] } = await (kind === "Mutating"
+          ? admission.readMutatingWebhookConfiguration({ name })
+          : admission.readValidatingWebhookConfiguration({ name }));
         const patch = webhooks.flatMap(({ clientConfig }, index) =>
           clientConfig.caBundle === caBundle
             ? []
@@ -87,15 +89,15 @@ export const createKubernetesAdapters = (kubeConfig: KubeConfig, namespace: stri
                 { op: "add", path: `/webhooks/${index}/clientConfig/caBundle`, value: caBundle },
               ],
         );
+        const asPatch = setHeaderOptions("Content-Type", PatchStrategy.JsonPatch);
         if (patch.length > 0)
-          await admission.patchMutatingWebhookConfiguration(
-            { name, body: patch },
-            setHeaderOptions("Content-Type", PatchStrategy.JsonPatch),
-          );
+          await (kind === "Mutating"
+            ? admission.patchMutatingWebhookConfiguration({ name, body: patch }, asPatch)
+            : admission.patchValidatingWebhookConfiguration({ name, body: patch }, asPatch));
         return true;
       } catch (error) {
         if (hasCode(error, 404)) return false;
-        throw told(error, `cannot patch MutatingWebhookConfiguration ${name}`);
+        throw told(error, `cannot patch ${kind}WebhookConfiguration ${name}`);
       }
     },
     keepRootCertificate: async (target, rootsPem) => {

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse as parseYaml } from "yaml";
-import { defaultMeshConfig, type MeshConfig } from "../api/meshconfig.js";
+import { type MeshConfig, readMeshConfig } from "../api/meshconfig.js";
+import { readProxyConfig } from "../injection/proxy-config.js";
 import { type InjectionTemplate, parseTemplate } from "../injection/template.js";
 import type { InjectionValues } from "../injection/types.js";
 
@@ -9,11 +10,14 @@ export interface Settings {
   readonly namespace: string;
   readonly serviceName: string;
   readonly webhookConfiguration: string;
+  readonly validationConfiguration: string;
   readonly revision: string;
   readonly clusterId: string;
   readonly network: string;
   readonly logLevel: string;
   readonly mesh: MeshConfig;
+  /** Of the mesh configuration: what does nothing, for the log. */
+  readonly warnings: readonly string[];
   readonly values: InjectionValues;
   readonly template: InjectionTemplate;
 }
@@ -35,27 +39,12 @@ const readObject = async (path: string): Promise<Readonly<Record<string, unknown
   return value as Readonly<Record<string, unknown>>;
 };
 
-/** Istio's MeshConfig, as far as it is honoured. Throws an Error that names field, value and cure. */
-export const readMeshConfig = (fields: Readonly<Record<string, unknown>>, clusterDomain: string): MeshConfig => {
-  const text = (field: string, fallback: string): string => {
-    const value = fields[field] ?? fallback;
-    if (typeof value === "string" && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(value)) return value;
-    throw new Error(`meshConfig.${field}: ${JSON.stringify(value)} is not a DNS name; correct it`);
-  };
-  const policy = (fields["outboundTrafficPolicy"] as { mode?: unknown } | undefined)?.mode ?? "ALLOW_ANY";
-  if (policy !== "ALLOW_ANY" && policy !== "REGISTRY_ONLY")
-    throw new Error(`meshConfig.outboundTrafficPolicy.mode: ${JSON.stringify(policy)}; use ALLOW_ANY or REGISTRY_ONLY`);
-  const automatic = fields["enableAutoMtls"] ?? true;
-  if (typeof automatic !== "boolean")
-    throw new Error(`meshConfig.enableAutoMtls: ${JSON.stringify(automatic)}; use true or false`);
-  return {
-    ...defaultMeshConfig,
-    rootNamespace: text("rootNamespace", defaultMeshConfig.rootNamespace),
-    trustDomain: text("trustDomain", defaultMeshConfig.trustDomain),
-    clusterDomain,
-    outboundTrafficPolicy: policy,
-    enableAutoMtls: automatic,
-  };
+const checkDefaultConfig = ({ defaultConfig }: MeshConfig): void => {
+  try {
+    readProxyConfig(defaultConfig);
+  } catch (error) {
+    throw new Error(`meshConfig.defaultConfig: ${(error as Error).message}; correct it`);
+  }
 };
 
 /** Reads environment and mounted ConfigMaps; a change of them replaces the pod. */
@@ -63,6 +52,13 @@ export const readSettings = async (
   environment: NodeJS.ProcessEnv,
   folders = { mesh: "/etc/istio/config", injection: "/etc/istio/inject", templates: "/app/templates" },
 ): Promise<Settings> => {
+  const warnings: string[] = [];
+  const mesh = readMeshConfig(
+    await readObject(join(folders.mesh, "mesh")),
+    environment["CLUSTER_DOMAIN"] ?? "cluster.local",
+    ({ path, message }) => warnings.push(`${path}: ${message}`),
+  );
+  checkDefaultConfig(mesh);
   const values = await readObject(join(folders.injection, "values"));
   const own = await readIfThere(join(folders.injection, "config"));
   const template = own.trim() === "" ? await readFile(join(folders.templates, "sidecar.yaml"), "utf8") : own;
@@ -70,15 +66,14 @@ export const readSettings = async (
     namespace: environment["POD_NAMESPACE"] ?? "istio-system",
     serviceName: environment["SERVICE_NAME"] ?? "heddled",
     webhookConfiguration: environment["WEBHOOK_CONFIGURATION"] ?? "heddle-sidecar-injector",
+    validationConfiguration: environment["VALIDATION_CONFIGURATION"] ?? "heddle-validator",
     revision: environment["REVISION"] ?? "default",
     clusterId: environment["CLUSTER_ID"] ?? "Kubernetes",
     network: environment["NETWORK"] ?? "",
     logLevel: environment["LOG_LEVEL"] ?? "info",
-    mesh: readMeshConfig(
-      await readObject(join(folders.mesh, "mesh")),
-      environment["CLUSTER_DOMAIN"] ?? "cluster.local",
-    ),
-    values: values as unknown as InjectionValues,
+    mesh,
+    warnings,
+    values: { ...(values as unknown as InjectionValues), defaultConfig: mesh.defaultConfig },
     template: parseTemplate(template, await readIfThere(join(folders.injection, "overlays"))),
   };
 };

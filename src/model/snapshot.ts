@@ -1,26 +1,69 @@
-import type { EndpointSlice, Namespace, Node, ObjectEvent, Pod, Service } from "../api/kubernetes.js";
+import type { EndpointSlice, Namespace, Node, Pod } from "../api/kubernetes.js";
 import { defaultMeshConfig, type MeshConfig } from "../api/meshconfig.js";
-import { isTlsPort, type Protocol, protocolOf } from "./protocol.js";
-import type { Endpoint, MeshService } from "./service.js";
+import type { DestinationRule } from "../api/networking/destination-rule.js";
+import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
+import type { ServiceEntry } from "../api/networking/service-entry.js";
+import type { Sidecar } from "../api/networking/sidecar.js";
+import type { VirtualService } from "../api/networking/virtual-service.js";
+import type { WorkloadEntry } from "../api/networking/workload-entry.js";
+import type { NamespaceDestinationRules } from "./destination-rule.js";
+import type { MeshService } from "./service.js";
+import type { ResolvedVirtualService } from "./virtual-service.js";
 
-/** An immutable view of the cluster. Maps are keyed `namespace/name`. */
+/** VirtualServices with their delegates merged in, and what leads to them. All keys are `namespace/name`. */
+export interface VirtualServices {
+  readonly written: ReadonlyMap<string, VirtualService>;
+  /** Those that have hosts of their own. */
+  readonly resolved: ReadonlyMap<string, ResolvedVirtualService>;
+  /** By host or wildcard. */
+  readonly byHost: ReadonlyMap<string, ReadonlySet<string>>;
+  /** By the host of a destination. */
+  readonly byDestination: ReadonlyMap<string, ReadonlySet<string>>;
+  /** By a delegate that they name, whether it exists or not. */
+  readonly byDelegate: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** An immutable view of the cluster. Keys are `namespace/name` where nothing else is said. */
 export interface Snapshot {
   readonly version: number;
   readonly mesh: MeshConfig;
   readonly namespaces: ReadonlyMap<string, Namespace>;
   readonly nodes: ReadonlyMap<string, Node>;
   readonly pods: ReadonlyMap<string, Pod>;
+  /** Services, and hosts of ServiceEntries, by their own key. */
   readonly services: ReadonlyMap<string, MeshService>;
+  readonly servicesOfHost: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly servicesOfNamespace: ReadonlyMap<string, ReadonlySet<string>>;
+  /** By the host that an ExternalName service stands for. */
+  readonly servicesOfExternalName: ReadonlyMap<string, ReadonlySet<string>>;
   readonly slices: ReadonlyMap<string, EndpointSlice>;
-  /** Slice keys by the service they belong to. */
   readonly slicesOfService: ReadonlyMap<string, ReadonlySet<string>>;
+  /** By pod, the slices that name it. */
+  readonly slicesOfPod: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly podsOfNamespace: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly serviceEntries: ReadonlyMap<string, ServiceEntry>;
+  readonly workloadEntries: ReadonlyMap<string, WorkloadEntry>;
+  readonly workloadEntriesOfNamespace: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly virtualServices: VirtualServices;
+  readonly destinationRules: ReadonlyMap<string, DestinationRule>;
+  /** By namespace, merged by host. */
+  readonly destinationRulesOfNamespace: ReadonlyMap<string, NamespaceDestinationRules>;
+  readonly sidecars: ReadonlyMap<string, Sidecar>;
+  readonly sidecarsOfNamespace: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly envoyFilters: ReadonlyMap<string, EnvoyFilter>;
+  /** Of rules that choose their clients by label, `kind namespace/name` to the labels' names. */
+  readonly clientLabels: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-/** Keys of what a batch of events changed; `endpoints` holds services whose endpoints changed. */
+/** What a batch of events changed. */
 export interface SnapshotDiff {
-  readonly services: ReadonlySet<string>;
-  readonly endpoints: ReadonlySet<string>;
+  /** Hosts, and wildcards of VirtualServices, whose clusters, listeners, endpoints or routes may differ. */
+  readonly hosts: ReadonlySet<string>;
   readonly pods: ReadonlySet<string>;
+  /** Namespaces in which what pods serve may differ: by Services, DestinationRules or Sidecars. */
+  readonly inbound: ReadonlySet<string>;
+  /** Which configuration applies to which client may differ, for any of them. */
+  readonly clients: boolean;
 }
 
 export const emptySnapshot = (mesh: MeshConfig = defaultMeshConfig): Snapshot => ({
@@ -30,230 +73,44 @@ export const emptySnapshot = (mesh: MeshConfig = defaultMeshConfig): Snapshot =>
   nodes: new Map(),
   pods: new Map(),
   services: new Map(),
+  servicesOfHost: new Map(),
+  servicesOfNamespace: new Map(),
+  servicesOfExternalName: new Map(),
   slices: new Map(),
   slicesOfService: new Map(),
+  slicesOfPod: new Map(),
+  podsOfNamespace: new Map(),
+  serviceEntries: new Map(),
+  workloadEntries: new Map(),
+  workloadEntriesOfNamespace: new Map(),
+  virtualServices: {
+    written: new Map(),
+    resolved: new Map(),
+    byHost: new Map(),
+    byDestination: new Map(),
+    byDelegate: new Map(),
+  },
+  destinationRules: new Map(),
+  destinationRulesOfNamespace: new Map(),
+  sidecars: new Map(),
+  sidecarsOfNamespace: new Map(),
+  envoyFilters: new Map(),
+  clientLabels: new Map(),
 });
 
 export const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
 
-const isAddress = (value: string): boolean => value !== "" && value !== "None";
+export const namespaceOf = (key: string): string => key.slice(0, key.indexOf("/"));
 
-/** The annotation's namespaces, comma-separated; `.` is the service's own, `~` none. */
-const exportedTo = (annotation: string | undefined, namespace: string): ReadonlySet<string> =>
-  annotation === undefined
-    ? new Set(["*"])
-    : new Set(
-        annotation
-          .split(",")
-          .map((target) => target.trim())
-          .filter((target) => target !== "" && target !== "~")
-          .map((target) => (target === "." ? namespace : target)),
-      );
-
-export const meshServiceOf = (service: Service, mesh: MeshConfig): MeshService => {
-  const { metadata, spec } = service;
-  const namespace = metadata?.namespace ?? "default";
-  const name = metadata?.name ?? "";
-  const addresses = (spec?.clusterIPs ?? (spec?.clusterIP === undefined ? [] : [spec.clusterIP])).filter(isAddress);
-  const externalName = spec?.type === "ExternalName" ? spec.externalName : undefined;
-  const isHeadless = externalName === undefined && addresses.length === 0;
-  return {
-    key: keyOf(namespace, name),
-    origin: "Service",
-    namespace,
-    name,
-    host: `${name}.${namespace}.svc.${mesh.clusterDomain}`,
-    addresses,
-    ports: (spec?.ports ?? [])
-      .filter(({ protocol }) => protocol === undefined || protocol === "TCP")
-      .map((port) => ({
-        name: port.name ?? "",
-        port: port.port,
-        protocol: protocolOf(port),
-        targetPort: (port.targetPort as number | string | undefined) ?? port.port,
-        isTls: isTlsPort(port),
-      })),
-    selector: spec?.selector ?? {},
-    resolution: isHeadless ? "original-destination" : "eds",
-    isHeadless,
-    externalName,
-    clientAffinity: spec?.sessionAffinity === "ClientIP",
-    isExternal: false,
-    subjectAltNames: [],
-    exportTo: exportedTo(metadata?.annotations?.["networking.istio.io/exportTo"], namespace),
-    createdAt: (metadata?.creationTimestamp as string | undefined) ?? "",
-  };
-};
-
-const serviceOfSlice = (slice: EndpointSlice | undefined): string | undefined => {
-  const name = slice?.metadata?.labels?.["kubernetes.io/service-name"];
-  return name === undefined ? undefined : keyOf(slice?.metadata?.namespace ?? "default", name);
-};
-
-const change = <Value>(map: ReadonlyMap<string, Value>, key: string, value: Value | undefined): Map<string, Value> => {
-  const changed = map as Map<string, Value>;
-  if (value === undefined) changed.delete(key);
-  else changed.set(key, value);
-  return changed;
-};
-
-/** What of a pod others depend on; a change of anything else in it is of no interest to them. */
-const podIdentity = (pod: Pod | undefined): string =>
-  pod === undefined
-    ? ""
-    : JSON.stringify([
-        pod.metadata?.deletionTimestamp,
-        pod.metadata?.labels,
-        pod.spec?.serviceAccountName,
-        pod.status?.podIPs,
-        pod.spec?.nodeName,
-      ]);
-
-const servicesWithPod = (snapshot: Snapshot, podKey: string): readonly string[] => {
-  const [namespace = "", name = ""] = podKey.split("/");
-  const found: string[] = [];
-  for (const [key, slices] of snapshot.slicesOfService) {
-    if (!key.startsWith(`${namespace}/`)) continue;
-    for (const slice of slices) {
-      const endpoints = snapshot.slices.get(slice)?.endpoints ?? [];
-      if (endpoints.some(({ targetRef }) => targetRef?.kind === "Pod" && targetRef.name === name)) found.push(key);
-    }
-  }
-  return found;
-};
-
-/** The next snapshot and what differs. The given one stays as it was. */
-export const applyEvents = (
-  before: Snapshot,
-  events: readonly ObjectEvent[],
-): { readonly snapshot: Snapshot; readonly diff: SnapshotDiff } => {
-  const touches = (kind: ObjectEvent["kind"]): boolean => events.some((event) => event.kind === kind);
-  const copy = <Value>(map: ReadonlyMap<string, Value>, kind: ObjectEvent["kind"]): ReadonlyMap<string, Value> =>
-    touches(kind) ? new Map(map) : map;
-  const snapshot: Snapshot = {
-    version: before.version + 1,
-    mesh: before.mesh,
-    namespaces: copy(before.namespaces, "Namespace"),
-    nodes: copy(before.nodes, "Node"),
-    pods: copy(before.pods, "Pod"),
-    services: copy(before.services, "Service"),
-    slices: copy(before.slices, "EndpointSlice"),
-    slicesOfService: copy(before.slicesOfService, "EndpointSlice"),
-  };
-  const services = new Set<string>();
-  const endpoints = new Set<string>();
-  const pods = new Set<string>();
-  const changedPods: string[] = [];
-  for (const event of events) {
-    const key = keyOf(event.namespace, event.name);
-    switch (event.kind) {
-      case "Namespace":
-        change(snapshot.namespaces, event.name, event.object);
-        break;
-      case "Node":
-        change(snapshot.nodes, event.name, event.object);
-        break;
-      case "Pod":
-        if (podIdentity(snapshot.pods.get(key)) !== podIdentity(event.object)) changedPods.push(key);
-        change(snapshot.pods, key, event.object);
-        pods.add(key);
-        break;
-      case "Service":
-        change(
-          snapshot.services,
-          key,
-          event.object === undefined ? undefined : meshServiceOf(event.object, before.mesh),
-        );
-        services.add(key);
-        break;
-      case "EndpointSlice": {
-        const was = serviceOfSlice(snapshot.slices.get(key));
-        const is = serviceOfSlice(event.object);
-        change(snapshot.slices, key, event.object);
-        for (const service of new Set([was, is])) {
-          if (service === undefined) continue;
-          const keys = new Set(snapshot.slicesOfService.get(service));
-          if (service === is) keys.add(key);
-          else keys.delete(key);
-          change(snapshot.slicesOfService, service, keys.size === 0 ? undefined : keys);
-          endpoints.add(service);
-        }
-        break;
-      }
-    }
-  }
-  for (const key of changedPods) for (const service of servicesWithPod(snapshot, key)) endpoints.add(service);
-  return { snapshot, diff: { services, endpoints, pods } };
-};
-
-export const isInMesh = (pod: Pod | undefined): boolean =>
-  pod?.metadata?.labels?.["security.istio.io/tlsMode"] === "istio";
-
-/** The endpoints that may be sent traffic; EndpointSlice readiness already honours publishNotReadyAddresses. */
-export const endpointsOf = (snapshot: Snapshot, serviceKey: string): readonly Endpoint[] => {
-  const found = new Map<string, Endpoint>();
-  for (const sliceKey of [...(snapshot.slicesOfService.get(serviceKey) ?? [])].sort()) {
-    const slice = snapshot.slices.get(sliceKey);
-    const ports = new Map<string, number>();
-    for (const { name, port } of slice?.ports ?? []) if (port !== undefined) ports.set(name ?? "", port);
-    for (const endpoint of slice?.endpoints ?? []) {
-      if (endpoint.conditions?.ready === false) continue;
-      const pod =
-        endpoint.targetRef?.kind === "Pod"
-          ? snapshot.pods.get(keyOf(slice?.metadata?.namespace ?? "", endpoint.targetRef.name ?? ""))
-          : undefined;
-      // The pod's own event comes before its slice's, and every moment counts: the application is told to end by now.
-      if (pod?.metadata?.deletionTimestamp !== undefined) continue;
-      const node = snapshot.nodes.get(endpoint.nodeName ?? "");
-      for (const address of endpoint.addresses) {
-        found.set(address, {
-          address,
-          ports: new Map([...(found.get(address)?.ports ?? []), ...ports]),
-          isInMesh: isInMesh(pod),
-          namespace: slice?.metadata?.namespace ?? "",
-          serviceAccount: pod?.spec?.serviceAccountName,
-          podName: pod?.metadata?.name,
-          labels: pod?.metadata?.labels ?? {},
-          region: node?.metadata?.labels?.["topology.kubernetes.io/region"] ?? "",
-          zone: endpoint.zone ?? node?.metadata?.labels?.["topology.kubernetes.io/zone"] ?? "",
-          subzone: node?.metadata?.labels?.["topology.istio.io/subzone"] ?? "",
-          nodeName: endpoint.nodeName,
-          weight: 1,
-        });
-      }
-    }
-  }
-  return [...found.values()].sort((a, b) => (a.address < b.address ? -1 : 1));
-};
-
-const selects = (selector: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean => {
-  const wanted = Object.entries(selector);
-  return wanted.length > 0 && wanted.every(([label, value]) => labels[label] === value);
-};
-
-/** One port that the workload serves for some Service. */
-export interface InboundPort {
-  readonly port: number;
-  readonly protocol: Protocol;
-}
-
-/** The workload's ports that Services of its namespace name, ascending. Where two disagree, detection decides. */
-export const inboundPortsOf = (snapshot: Snapshot, pod: Pod): readonly InboundPort[] => {
-  const labels = pod.metadata?.labels ?? {};
-  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
-  const numberOf = (target: number | string): number | undefined =>
-    typeof target === "number"
-      ? target
-      : containers.flatMap(({ ports }) => ports ?? []).find(({ name }) => name === target)?.containerPort;
-  const found = new Map<number, Protocol>();
-  for (const service of snapshot.services.values()) {
-    if (service.namespace !== pod.metadata?.namespace || !selects(service.selector, labels)) continue;
-    for (const { targetPort, protocol } of service.ports) {
-      const port = numberOf(targetPort);
-      if (port === undefined) continue;
-      const known = found.get(port);
-      found.set(port, known === undefined || known === protocol ? protocol : "auto");
-    }
-  }
-  return [...found].map(([port, protocol]) => ({ port, protocol })).sort((a, b) => a.port - b.port);
+/** Any that exists, in the order of age, then name, then namespace: who comes first wins a conflict. */
+export const byAge = (
+  left: {
+    readonly metadata?: { readonly creationTimestamp?: unknown; readonly name?: string; readonly namespace?: string };
+  },
+  right: typeof left,
+): number => {
+  const orderOf = ({ metadata }: typeof left): string =>
+    `${String(metadata?.creationTimestamp ?? "")} ${metadata?.name ?? ""} ${metadata?.namespace ?? ""}`;
+  const [a, b] = [orderOf(left), orderOf(right)];
+  return a < b ? -1 : a > b ? 1 : 0;
 };

@@ -1,16 +1,26 @@
 import { parseAllDocuments } from "yaml";
+import { configurationKindNames, definitionOf } from "../api/kinds.js";
 import type { Kind, ObjectEvent } from "../api/kubernetes.js";
 
-const versions: Readonly<Record<Kind, string>> = {
-  Namespace: "v1",
-  Service: "v1",
-  EndpointSlice: "discovery.k8s.io/v1",
-  Pod: "v1",
-  Node: "v1",
-};
+/** The apiVersions of each kind that are read, the current one first. */
+const versions: ReadonlyMap<string, readonly string[]> = new Map([
+  ["Namespace", ["v1"]],
+  ["Service", ["v1"]],
+  ["EndpointSlice", ["discovery.k8s.io/v1"]],
+  ["Pod", ["v1"]],
+  ["Node", ["v1"]],
+  ...configurationKindNames.map((kind): [string, readonly string[]] => {
+    const { group, versions } = definitionOf(kind);
+    return [kind, versions.map((version) => `${group}/${version}`)];
+  }),
+]);
 const clusterScoped: ReadonlySet<string> = new Set(["Namespace", "Node"]);
 
-const isKind = (kind: unknown): kind is Kind => typeof kind === "string" && Object.hasOwn(versions, kind);
+const isKind = (kind: string): kind is Kind => versions.has(kind);
+
+/** Kinds of other projects may have the same name; one of the mesh's own groups in a version unknown is a mistake. */
+const groupOf = (apiVersion: unknown): string =>
+  typeof apiVersion === "string" && apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "";
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -28,9 +38,10 @@ const readObject = (value: unknown, where: string): readonly ObjectEvent[] => {
           : item;
       return readObject(inherited, `${where}, item ${index + 1}`);
     });
-  if (!isKind(kind)) return [];
-  if (apiVersion !== versions[kind])
-    throw new Error(`${where}: apiVersion ${JSON.stringify(apiVersion)} of kind ${kind}; write ${versions[kind]}`);
+  const known = versions.get(kind) ?? [];
+  if (!isKind(kind) || (groupOf(apiVersion) !== "" && groupOf(apiVersion) !== groupOf(known[0]))) return [];
+  if (!known.some((version) => version === apiVersion))
+    throw new Error(`${where}: apiVersion ${JSON.stringify(apiVersion)} of kind ${kind}; write ${known.join(" or ")}`);
   const { name, namespace } = isObject(metadata) ? metadata : {};
   if (typeof name !== "string" || name === "")
     throw new Error(`${where}: metadata.name of the ${kind} is missing; add it`);

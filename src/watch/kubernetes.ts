@@ -1,17 +1,23 @@
 import type { KubeConfig } from "@kubernetes/client-node";
+import { configurationKindNames, definitionOf } from "../api/kinds.js";
 import type { Kind, ObjectEvent, ObjectSource } from "../api/kubernetes.js";
 import { createApiClient } from "./api-client.js";
 import { createBatcher } from "./batch.js";
 import { listWatch } from "./list-watch.js";
 import { stripObject } from "./strip.js";
 
-const paths: Readonly<Record<Kind, string>> = {
-  Namespace: "/api/v1/namespaces",
-  Service: "/api/v1/services",
-  EndpointSlice: "/apis/discovery.k8s.io/v1/endpointslices",
-  Pod: "/api/v1/pods",
-  Node: "/api/v1/nodes",
-};
+/** Collections by kind; those of the configuration API in the version that is stored, which costs no conversion. */
+const paths: ReadonlyMap<Kind, string> = new Map<Kind, string>([
+  ["Namespace", "/api/v1/namespaces"],
+  ["Service", "/api/v1/services"],
+  ["EndpointSlice", "/apis/discovery.k8s.io/v1/endpointslices"],
+  ["Pod", "/api/v1/pods"],
+  ["Node", "/api/v1/nodes"],
+  ...configurationKindNames.map((kind): [Kind, string] => {
+    const { group, versions, plural } = definitionOf(kind);
+    return [kind, `/apis/${group}/${versions[0]}/${plural}`];
+  }),
+]);
 
 export interface WatchKubernetesOptions {
   /** Told of failed lists and watches, which are tried again with growing pauses. */
@@ -23,13 +29,12 @@ export interface WatchKubernetesOptions {
 export const watchKubernetes = (kubeConfig: KubeConfig, options: WatchKubernetesOptions = {}): ObjectSource => {
   const client = createApiClient(kubeConfig);
   const batcher = createBatcher();
-  const kinds = Object.keys(paths) as Kind[];
-  const waiting = new Set(kinds);
+  const waiting = new Set(paths.keys());
   const synced = Promise.withResolvers<void>();
-  const watches = kinds.map((kind) =>
+  const watches = [...paths].map(([kind, path]) =>
     listWatch({
       client,
-      path: paths[kind],
+      path,
       ...(options.pageSize === undefined ? {} : { pageSize: options.pageSize }),
       changed: (namespace, name, object) =>
         batcher.add({ kind, namespace, name, object: object && stripObject(kind, object) } as ObjectEvent),

@@ -16,7 +16,10 @@ export interface ListWatchOptions {
   readonly path: string;
   readonly fieldSelector?: string;
   readonly pageSize?: number;
-  /** The object as the API server has it, or nothing when it is gone; `synced` follows the first whole list. */
+  /**
+   * The object as the API server has it, or nothing when it is gone; `synced` follows the first whole list. A collection
+   * that does not exist counts as empty until it does: its CustomResourceDefinition may be installed later.
+   */
   readonly changed: (namespace: string, name: string, object: WatchedObject | undefined) => void;
   readonly synced: () => void;
   /** Told of each failure; the watch goes on by itself. */
@@ -36,6 +39,7 @@ interface WatchEvent {
 const keyOf = ({ metadata }: WatchedObject): string => `${metadata?.namespace ?? ""}/${metadata?.name ?? ""}`;
 
 const isGone = (error: unknown): boolean => error instanceof ApiError && error.status === 410;
+const isAbsent = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
 
 const backoffMilliseconds = (failures: number): number =>
   Math.min(250 * 2 ** Math.min(failures, 7), 30_000) * (0.5 + Math.random() / 2);
@@ -102,14 +106,19 @@ export const listWatch = (options: ListWatchOptions): { readonly stop: () => Pro
     let failures = 0;
     let version: string | undefined;
     let complete = false;
+    let absent = false;
+    const whole = (): void => {
+      if (complete) return;
+      complete = true;
+      options.synced();
+    };
     while (!abort.signal.aborted) {
       try {
         if (version === undefined) {
           version = await list();
-          if (!complete) {
-            complete = true;
-            options.synced();
-          }
+          if (absent) failures = 0;
+          absent = false;
+          whole();
         }
         const started = Date.now();
         const parameters = {
@@ -132,7 +141,13 @@ export const listWatch = (options: ListWatchOptions): { readonly stop: () => Pro
         if (abort.signal.aborted) return;
         failures += 1;
         if (isGone(error)) version = undefined;
-        else options.failed(error as Error);
+        else if (isAbsent(error)) {
+          version = undefined;
+          for (const key of [...known.keys()]) tellGone(key);
+          whole();
+          if (!absent) options.failed(error as Error);
+          absent = true;
+        } else options.failed(error as Error);
       }
       if (failures > 0) await delay(backoffMilliseconds(failures), undefined, { signal: abort.signal });
     }

@@ -28,8 +28,11 @@ const build = async (folder: string, binary: string, linkerFlags: string): Promi
   writeFileSync(stamp, digest);
 };
 
+/** Builds the Kubernetes components, which are one binary, where their sources changed. */
+export const buildKube = (): Promise<void> => build("kube", paths.kube, versionFlags);
+
 /** Builds the Kubernetes components and CoreDNS where their sources changed. */
 export const buildBinaries = async (): Promise<void> => {
-  await build("kube", paths.kube, versionFlags);
+  await buildKube();
   await build("dns", paths.coredns, "");
 };

@@ -30,7 +30,8 @@ const daemonNames = [
   ...["containerd", "kubelet", "kube-proxy", "coredns"],
 ];
 
-const isUp = async (): Promise<boolean> => {
+/** Whether this machine's cluster is up, whole. */
+export const isUp = async (): Promise<boolean> => {
   const alive = readDaemons().filter(isAlive);
   if (!daemonNames.every((name) => alive.some((daemon) => daemon.name === name))) return false;
   return (await tryRun("kubectl", ["--kubeconfig", paths.kubeconfig, "get", "--raw", "/readyz"])) !== undefined;

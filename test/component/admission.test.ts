@@ -1,61 +1,13 @@
-import { Agent, request } from "node:https";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { Agent } from "node:https";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type AdmissionServer, type ServingCertificate, startAdmissionServer } from "../../src/admission/server.js";
 import { openAuthority } from "../../src/identity/authority.js";
 import { createMemorySecrets } from "../../src/identity/memory-secrets.js";
+import { liveBytes, post } from "./support/webhook-client.js";
 
 const authority = await openAuthority(createMemorySecrets(), "cluster.local");
 const makeCertificate = (): Promise<ServingCertificate> => authority.issue({ dnsNames: ["localhost"] }, 3600);
-
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
-
-/** What is still referenced: resident memory also holds garbage, and so says nothing of a leak. */
-const liveBytes = (): number => {
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-};
-
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-  readonly fingerprint: string;
-}
-
-const post = (
-  port: number,
-  body: string,
-  { path = "/inject", contentType = "application/json", ca = "", agent = new Agent({ maxCachedSessions: 0 }) } = {},
-): Promise<Answer> =>
-  new Promise((resolve, reject) => {
-    const sent = request(
-      {
-        host: "127.0.0.1",
-        port,
-        path,
-        method: "POST",
-        agent,
-        ca,
-        servername: "localhost",
-        headers: { "content-type": contentType, "content-length": Buffer.byteLength(body) },
-      },
-      (response) => {
-        const socket = response.socket as import("node:tls").TLSSocket;
-        const fingerprint = socket.getPeerCertificate().fingerprint256;
-        const chunks: Buffer[] = [];
-        response.on("data", (chunk: Buffer) => chunks.push(chunk));
-        response.on("end", () =>
-          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString(), fingerprint }),
-        );
-      },
-    );
-    sent.on("error", reject);
-    sent.end(body);
-  });
 
 const reviewOf = (object: unknown, request: object = {}): string =>
   JSON.stringify({

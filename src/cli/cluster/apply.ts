@@ -7,6 +7,7 @@ export const fieldManager = "heddle";
 /** Every kind an installation may hold, in the order in which it is taken away: what calls heddled goes before heddled. */
 export const managedKinds = [
   ["admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"],
+  ["admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"],
   ["apps/v1", "Deployment"],
   ["policy/v1", "PodDisruptionBudget"],
   ["v1", "Service"],

@@ -1,5 +1,6 @@
 import { ApiException, KubeConfig, KubernetesObjectApi } from "@kubernetes/client-node";
 import type { Command } from "commander";
+import { ApiError } from "../../watch/api-client.js";
 
 export interface ClusterOptions {
   readonly kubeconfig?: string;
@@ -9,7 +10,10 @@ export interface ClusterOptions {
 /** What the command line does to a cluster, and which one that is. */
 export interface ClusterClient {
   readonly objects: KubernetesObjectApi;
+  readonly kubeConfig: KubeConfig;
   readonly context: string;
+  /** The context's own. */
+  readonly namespace: string;
   readonly server: string;
 }
 
@@ -40,7 +44,9 @@ export const connect = (options: ClusterOptions): ClusterClient => {
     throw new Error("the kubeconfig has no current context; choose one with --context, or set KUBECONFIG");
   return {
     objects: KubernetesObjectApi.makeApiClient(config),
+    kubeConfig: config,
     context: config.getCurrentContext(),
+    namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? "default",
     server: cluster.server,
   };
 };
@@ -74,14 +80,14 @@ export const isNotFound = (error: unknown): boolean => error instanceof ApiExcep
 
 /** An Error that says what failed and what to do next; `what` is such as "Deployment heddled". */
 export const explain = (client: ClusterClient, what: string, error: unknown): Error => {
-  if (error instanceof ApiException) {
-    const message = messageOf(error);
+  if (error instanceof ApiException || error instanceof ApiError) {
+    const message = error instanceof ApiError ? error.message : messageOf(error);
     const cures: Readonly<Record<number, string>> = {
       401: `the cluster does not accept the credentials of context ${client.context}; log in again or choose another context with --context`,
       403: "use credentials of a cluster administrator",
       409: "if the fields named are the mesh's to decide, take them over with --force-conflicts",
     };
-    const cure = cures[error.code];
+    const cure = cures[error instanceof ApiError ? error.status : error.code];
     return new Error(`${what}: ${message}${cure === undefined ? "" : `; ${cure}`}`, { cause: error });
   }
   const code = codeOf(error);

@@ -1,5 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { V1Deployment, V1MutatingWebhookConfiguration, V1Pod } from "@kubernetes/client-node";
+import type {
+  V1CustomResourceDefinition,
+  V1Deployment,
+  V1MutatingWebhookConfiguration,
+  V1Pod,
+  V1ValidatingWebhookConfiguration,
+} from "@kubernetes/client-node";
 import type { Manifest } from "../manifests/context.js";
 import { find, list } from "./apply.js";
 import type { ClusterClient } from "./client.js";
@@ -82,6 +88,38 @@ export const waitForRollout = async (
   }
 };
 
+/** What a definition still lacks before its kind is served; undefined once it is. Throws if it never will be. */
+export const definitionLacks = (definition: V1CustomResourceDefinition | undefined): string | undefined => {
+  const { metadata, status } = definition ?? {};
+  const conditions = status?.conditions ?? [];
+  const wrong = conditions.find(({ type, status: state }) =>
+    type === "NamesAccepted" ? state === "False" : type === "NonStructuralSchema" && state === "True",
+  );
+  if (wrong !== undefined)
+    throw new Error(
+      `CustomResourceDefinition ${metadata?.name}: ${wrong.message ?? wrong.reason}; remove what conflicts`,
+    );
+  return conditions.some(({ type, status: state }) => type === "Established" && state === "True")
+    ? undefined
+    : `${metadata?.name ?? "a definition"} is not served yet`;
+};
+
+/** Waits until the API server serves the kinds that the manifests define. */
+export const waitForDefinitions = async (
+  client: ClusterClient,
+  manifests: readonly Manifest[],
+  deadlineSeconds: number,
+  tell: (state: string) => void,
+): Promise<void> => {
+  for (const manifest of manifests.filter(({ kind }) => kind === "CustomResourceDefinition"))
+    await waitUntil(
+      deadlineSeconds,
+      async () => definitionLacks(await find<V1CustomResourceDefinition>(client, manifest)),
+      tell,
+      async () => `see: kubectl describe crd ${manifest.metadata.name}`,
+    );
+};
+
 /** Waits until heddled has put its CA into the webhooks, so that the API server can call it. */
 export const waitForWebhook = async (
   client: ClusterClient,
@@ -89,11 +127,15 @@ export const waitForWebhook = async (
   deadlineSeconds: number,
   tell: (state: string) => void,
 ): Promise<void> => {
-  for (const configuration of manifests.filter(({ kind }) => kind === "MutatingWebhookConfiguration"))
+  const kinds = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+  for (const configuration of manifests.filter(({ kind }) => kinds.includes(kind)))
     await waitUntil(
       deadlineSeconds,
       async () => {
-        const found = await find<V1MutatingWebhookConfiguration>(client, configuration);
+        const found = await find<V1MutatingWebhookConfiguration | V1ValidatingWebhookConfiguration>(
+          client,
+          configuration,
+        );
         const webhooks = found?.webhooks ?? [];
         const trusted = webhooks.filter(({ clientConfig }) => (clientConfig.caBundle ?? "") !== "");
         return webhooks.length > 0 && trusted.length === webhooks.length

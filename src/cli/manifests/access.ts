@@ -1,3 +1,4 @@
+import { configurationGroups } from "../../api/kinds.js";
 import { type Context, labelsOf, type Manifest, namespace } from "./context.js";
 
 const read = ["get", "list", "watch"];
@@ -28,6 +29,7 @@ export const access = (context: Context): readonly Manifest[] => [
   ...role(context, "ClusterRole", [
     { apiGroups: [""], resources: ["namespaces", "nodes", "pods", "services"], verbs: read },
     { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: read },
+    ...[...configurationGroups].map(([group, resources]) => ({ apiGroups: [group], resources, verbs: read })),
     { apiGroups: ["authentication.k8s.io"], resources: ["tokenreviews"], verbs: ["create"] },
     { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["create", "patch"] },
     // A name cannot limit what is created, so creation stands apart.
@@ -42,6 +44,12 @@ export const access = (context: Context): readonly Manifest[] => [
       apiGroups: ["admissionregistration.k8s.io"],
       resources: ["mutatingwebhookconfigurations"],
       resourceNames: [`heddle-sidecar-injector${context.suffix}`],
+      verbs: [...read, "patch"],
+    },
+    {
+      apiGroups: ["admissionregistration.k8s.io"],
+      resources: ["validatingwebhookconfigurations"],
+      resourceNames: [`heddle-validator${context.suffix}`],
       verbs: [...read, "patch"],
     },
   ]),

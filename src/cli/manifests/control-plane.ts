@@ -45,6 +45,7 @@ const environment = (context: Context): readonly object[] => {
     { name: "REVISION", value: values.revision },
     { name: "SERVICE_NAME", value: `heddled${suffix}` },
     { name: "WEBHOOK_CONFIGURATION", value: `heddle-sidecar-injector${suffix}` },
+    { name: "VALIDATION_CONFIGURATION", value: `heddle-validator${suffix}` },
     { name: "CLUSTER_ID", value: values.cluster.id },
     { name: "CLUSTER_DOMAIN", value: values.cluster.domain },
     { name: "NETWORK", value: values.cluster.network },

@@ -2,6 +2,8 @@ import { access } from "./access.js";
 import { injectionConfiguration, meshConfiguration } from "./configuration.js";
 import { type Context, contextOf, type Manifest, managedBy, namespace } from "./context.js";
 import { deployment, disruptionBudget, service } from "./control-plane.js";
+import { customResourceDefinitions } from "./definitions.js";
+import { validator } from "./validator.js";
 import type { Values } from "./values.js";
 import { webhooks } from "./webhook.js";
 
@@ -19,8 +21,9 @@ export const meshNamespace = (): Manifest => ({
   },
 });
 
-/** Every object of an installation in the order in which it is applied: the webhook last, when heddled can answer. */
+/** Every object of an installation in the order in which it is applied: the webhooks last, when heddled can answer. */
 export const renderAll = (context: Context): readonly Manifest[] => [
+  ...customResourceDefinitions(),
   meshNamespace(),
   ...access(context),
   meshConfiguration(context),
@@ -29,6 +32,7 @@ export const renderAll = (context: Context): readonly Manifest[] => [
   disruptionBudget(context),
   deployment(context),
   webhooks(context),
+  validator(context),
 ];
 
 export const renderManifests = (values: Values): readonly Manifest[] =>

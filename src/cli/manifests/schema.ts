@@ -1,3 +1,5 @@
+import { suggest } from "../../api/suggest.js";
+
 /** What one value of an installation may be. `object` and `list` are free below: Kubernetes or the mesh reads them. */
 export type Field =
   | { readonly kind: "string"; readonly default: string; readonly pattern?: RegExp; readonly hint: string }
@@ -37,28 +39,6 @@ export const mapTree = (
       return [name, isField(node) ? leaf(path, node) : mapTree(node, leaf, path)];
     }),
   );
-
-/** Edits (insert, delete, replace) between two words. */
-const distance = (left: string, right: string): number => {
-  let row = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= left.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= right.length; j++)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (left[i - 1] === right[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[right.length]!;
-};
-
-/** ` (did you mean "x"?)` for a near miss, otherwise the whole choice. */
-export const suggest = (word: string, choices: readonly string[]): string => {
-  const [best] = choices
-    .map((choice) => ({ choice, edits: distance(word.toLowerCase(), choice.toLowerCase()) }))
-    .sort((left, right) => left.edits - right.edits);
-  return best !== undefined && best.edits <= Math.max(1, Math.floor(word.length / 3))
-    ? `did you mean "${best.choice}"?`
-    : `known are: ${choices.join(", ")}`;
-};
 
 const show = (value: unknown): string => {
   const text = JSON.stringify(value) ?? String(value);

@@ -65,6 +65,9 @@ export const valueTree = {
     overlays: text("", "a YAML list of RFC 6902 operations on the template, or nothing"),
     timeoutSeconds: { kind: "integer", default: 10, minimum: 1, maximum: 30, hint: "seconds" },
   },
+  validation: {
+    timeoutSeconds: { kind: "integer", default: 10, minimum: 1, maximum: 30, hint: "seconds" },
+  },
   meshConfig: free({ trustDomain: "cluster.local", accessLogFile: "" }, "an object of Istio's MeshConfig"),
 } as const satisfies Tree;
 

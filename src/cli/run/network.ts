@@ -1,75 +1,175 @@
 import { execFile } from "node:child_process";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
 import { promisify } from "node:util";
 
 const execute = promisify(execFile);
 
 /** Runs a program to its end; rejects with its standard error. */
-export const run = async (program: string, ...args: readonly string[]): Promise<string> => {
+export const run = async (program: string, ...args: readonly string[]): Promise<string> =>
+  runWith("", program, ...args);
+
+/** Like `run`, with `input` as the program's standard input. */
+export const runWith = async (input: string, program: string, ...args: readonly string[]): Promise<string> => {
   try {
-    return (await execute(program, [...args], { maxBuffer: 16 << 20 })).stdout;
+    const running = execute(program, [...args], { maxBuffer: 16 << 20 });
+    running.child.stdin?.on("error", () => {});
+    running.child.stdin?.end(input);
+    return (await running).stdout;
   } catch (error) {
     const { stderr } = error as { stderr?: string };
     throw new Error(`${program} ${args.slice(0, 6).join(" ")}: ${stderr?.trim() || String(error)}`);
   }
 };
 
+export type IpFamily = "IPv4" | "IPv6";
+
+export interface ProcessUser {
+  readonly uid: number;
+  readonly gid: number;
+  /** Linux capabilities it keeps, as Kubernetes writes them: `NET_ADMIN`. */
+  readonly capabilities?: readonly string[];
+}
+
+/** Where a pod's processes run. */
 export interface PodNetwork {
-  readonly name: string;
-  readonly address: string;
+  /** One of each family, the primary one first. */
+  readonly addresses: readonly string[];
+  /** Program and arguments that run `words` there as this user, or else as this process's own. */
+  readonly wrap: (words: readonly string[], user?: ProcessUser) => readonly string[];
+  /** Host names that resolve there, besides localhost and the pod's own. */
+  readonly setHosts: (hosts: readonly (readonly [name: string, address: string])[]) => Promise<void>;
+  /** An nftables transaction that makes virtual addresses of Services reach their endpoints. */
+  readonly setServices: (ruleset: string) => Promise<void>;
+  readonly remove: () => Promise<void>;
 }
 
 /** A bridge on this machine with one network namespace for each pod, all of it removed by `close`. */
 export interface Network {
-  /** The bridge's own address, on which the control plane listens. */
+  /** The bridge's own address of the primary family, on which the control plane listens. */
   readonly gateway: string;
-  readonly addPod: (pod: string, hosts: ReadonlyMap<string, string>) => Promise<PodNetwork>;
+  readonly families: readonly IpFamily[];
+  readonly addPod: (pod: string) => Promise<PodNetwork>;
   readonly close: () => Promise<void>;
 }
+
+/** An abstract socket is held by one process at a time and is free again when that ends, however it ends. */
+const takeSlot = async (): Promise<{ readonly slot: number; readonly lock: Server }> => {
+  for (let slot = 1; slot < 250; slot += 1) {
+    const lock = await new Promise<Server | undefined>((resolve) => {
+      const server = createServer();
+      server.once("error", () => resolve(undefined));
+      server.listen(`\0heddle-network-${slot}`, () => resolve(server));
+    });
+    if (lock !== undefined) return { slot, lock: lock.unref() };
+  }
+  throw new Error("250 meshes run on this machine already; end one of them");
+};
+
+/** Ends with this process, however that ends. */
+const become = ({ uid, gid, capabilities = [] }: ProcessUser): readonly string[] => [
+  "setpriv",
+  ...[`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups", "--pdeathsig=KILL", "--inh-caps=-all"],
+  `--bounding-set=${["-all", ...capabilities.map((name) => `+${name.toLowerCase()}`)].join()}`,
+  "--",
+];
+
+const removeNamespace = async (name: string): Promise<void> => {
+  await run("ip", "netns", "delete", name).catch(() => undefined);
+  await rm(`/etc/netns/${name}`, { recursive: true, force: true });
+};
+
+/** What a run that was killed has left in this slot. */
+const clearSlot = async (bridge: string, prefix: string): Promise<void> => {
+  const names = await readdir("/run/netns").catch(() => []);
+  for (const name of names.filter((candidate) => candidate.startsWith(prefix))) await removeNamespace(name);
+  await run("ip", "link", "delete", bridge).catch(() => undefined);
+};
 
 /**
  * Makes the bridge. A pod has a default route to it, so that a connection to a cluster IP is routable until the pod's
  * redirect rules take it.
  */
-export const createNetwork = async (): Promise<Network> => {
-  const tag = process.pid.toString(36);
-  const bridge = `heddle-${tag}`;
-  const prefix = "10.244.77";
-  const gateway = `${prefix}.1`;
-  const namespaces: string[] = [];
-  await run("ip", "link", "add", bridge, "type", "bridge");
-  await run("ip", "address", "add", `${gateway}/24`, "dev", bridge);
-  await run("ip", "link", "set", bridge, "up");
+export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): Promise<Network> => {
+  const { slot, lock } = await takeSlot();
+  const bridge = `heddle-run${slot}`;
+  const prefix = `heddle-${slot}-`;
+  const inFamily = {
+    IPv4: (host: number) => `10.245.${slot}.${host}`,
+    IPv6: (host: number) => `fd68:${slot}::${host}`,
+  };
+  const lengthOf = { IPv4: 24, IPv6: 64 } as const;
+  const addressLine = (family: IpFamily, host: number, device: string): string =>
+    `address add ${inFamily[family](host)}/${lengthOf[family]} dev ${device}${family === "IPv6" ? " nodad" : ""}`;
+  const namespaces = new Set<string>();
+  let last = 1;
+  await clearSlot(bridge, prefix);
+  const setUp = [
+    `link add ${bridge} type bridge`,
+    `link set ${bridge} up`,
+    ...families.map((family) => addressLine(family, 1, bridge)),
+  ];
+  await runWith(setUp.join("\n"), "ip", "-batch", "-");
 
-  const addPod = async (pod: string, hosts: ReadonlyMap<string, string>): Promise<PodNetwork> => {
-    const name = `heddle-${tag}-${pod}`;
-    const index = namespaces.length + 2;
-    const address = `${prefix}.${index}`;
+  const addPod = async (pod: string): Promise<PodNetwork> => {
+    const host = ++last;
+    const name = `${prefix}${pod}`;
+    const device = `hd${slot}-${host}`;
+    const addresses = families.map((family) => inFamily[family](host));
     await run("ip", "netns", "add", name);
-    namespaces.push(name);
-    const host = `hd${tag}${index}`;
-    await run("ip", "link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", name);
-    await run("ip", "link", "set", host, "master", bridge, "up");
-    const inside = ["-n", name];
-    await run("ip", ...inside, "address", "add", `${address}/24`, "dev", "eth0");
-    await run("ip", ...inside, "link", "set", "lo", "up");
-    await run("ip", ...inside, "link", "set", "eth0", "up");
-    await run("ip", ...inside, "route", "add", "default", "via", gateway);
+    namespaces.add(name);
+    await runWith(
+      [`link add ${device} type veth peer name eth0 netns ${name}`, `link set ${device} master ${bridge} up`].join(
+        "\n",
+      ),
+      ...(["ip", "-batch", "-"] as const),
+    );
+    const inside = [
+      "link set lo up",
+      "link set eth0 up",
+      ...families.flatMap((family) => [
+        addressLine(family, host, "eth0"),
+        `route add default via ${inFamily[family](1)}`,
+      ]),
+    ];
+    await runWith(inside.join("\n"), "ip", "-n", name, "-batch", "-");
+    // As container runtimes do for pods.
+    await run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=0");
     await mkdir(`/etc/netns/${name}`, { recursive: true });
-    const lines = ["127.0.0.1 localhost", `${address} ${pod}`, ...[...hosts].map(([host, ip]) => `${ip} ${host}`)];
-    await writeFile(`/etc/netns/${name}/hosts`, `${lines.join("\n")}\n`);
+    let hostsText = "";
+    const setHosts: PodNetwork["setHosts"] = async (hosts) => {
+      const own = addresses.map((address) => [pod, address] as const);
+      const lines = ["127.0.0.1 localhost", "::1 localhost"];
+      const text = [...lines, ...[...own, ...hosts].map(([host, address]) => `${address} ${host}`), ""].join("\n");
+      if (text === hostsText) return;
+      hostsText = text;
+      await writeFile(`/etc/netns/${name}/hosts`, text);
+    };
+    await setHosts([]);
     // Nothing answers there, and says so at once: names that are not in the hosts file fail without a wait.
     await writeFile(`/etc/netns/${name}/resolv.conf`, "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
-    return { name, address };
+    let services = "";
+    return {
+      addresses,
+      wrap: (words, user) => [...["ip", "netns", "exec", name], ...(user === undefined ? [] : become(user)), ...words],
+      setHosts,
+      setServices: async (ruleset) => {
+        if (ruleset === services) return;
+        services = ruleset;
+        await runWith(ruleset, "ip", "netns", "exec", name, "nft", "-f", "-");
+      },
+      remove: async () => {
+        namespaces.delete(name);
+        await removeNamespace(name);
+      },
+    };
   };
 
   const close = async (): Promise<void> => {
-    for (const name of namespaces) {
-      await run("ip", "netns", "delete", name).catch(() => undefined);
-      await rm(`/etc/netns/${name}`, { recursive: true, force: true });
-    }
+    await Promise.all([...namespaces].map(removeNamespace));
     await run("ip", "link", "delete", bridge).catch(() => undefined);
+    lock.close();
   };
 
-  return { gateway, addPod, close };
+  return { gateway: inFamily[families[0] ?? "IPv4"](1), families, addPod, close };
 };

@@ -1,95 +1,45 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { V1Namespace, V1Pod, V1Service } from "@kubernetes/client-node";
+import type { V1Deployment } from "@kubernetes/client-node";
 import { parseAllDocuments } from "yaml";
-import type { ObjectEvent, ObjectSource, Pod } from "../../api/kubernetes.js";
+import type { ObjectEvent, Pod } from "../../api/kubernetes.js";
+import { readDocuments } from "../../watch/documents.js";
 
-export interface LocalObjects {
-  readonly namespaces: readonly V1Namespace[];
-  readonly services: readonly V1Service[];
-  readonly pods: readonly V1Pod[];
-}
+/** What the Deployment controller makes, without the random suffixes. */
+const podsOf = ({ metadata, spec }: V1Deployment): readonly ObjectEvent[] =>
+  Array.from({ length: spec?.replicas ?? 1 }, (_, index): ObjectEvent => {
+    const namespace = metadata?.namespace ?? "default";
+    const name = `${metadata?.name}-${index}`;
+    const { template } = spec ?? {};
+    const owner = { apiVersion: "apps/v1", kind: "Deployment", name: metadata?.name ?? "", uid: "", controller: true };
+    const object = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { ...template?.metadata, name, namespace, ownerReferences: [owner] },
+      spec: template?.spec,
+    };
+    return { kind: "Pod", namespace, name, object: object as unknown as Pod };
+  });
 
-/** Reads the Namespaces, Services and Pods of a directory's YAML files. Throws an Error with file and cure. */
-export const readObjects = async (folder: string): Promise<LocalObjects> => {
+/** The objects of a YAML text that a mesh reads; a Deployment stands for its pods. `file` is for messages. */
+export const readText = (text: string, file: string): readonly ObjectEvent[] => {
+  const objects = readDocuments(text, file);
+  const documents = parseAllDocuments(text, { merge: true });
+  const deployments = (Array.isArray(documents) ? documents : [])
+    .map((document): unknown => document.toJS())
+    .filter((object) => (object as { kind?: string } | null)?.kind === "Deployment") as V1Deployment[];
+  return [...objects, ...deployments.flatMap(podsOf)];
+};
+
+/** All that a directory's YAML files hold. Throws an Error with file and cure. */
+export const readFolder = async (folder: string): Promise<readonly ObjectEvent[]> => {
   const files = (await readdir(folder)).filter((name) => /\.ya?ml$/.test(name)).sort();
   if (files.length === 0) throw new Error(`${folder}: holds no .yaml file; name a directory with Kubernetes YAML`);
-  const objects: { kind?: string }[] = [];
-  for (const file of files) {
-    for (const document of parseAllDocuments(await readFile(join(folder, file), "utf8"))) {
-      const [error] = document.errors;
-      if (error !== undefined) throw new Error(`${join(folder, file)}: ${error.message.split("\n")[0]}`);
-      const object: unknown = document.toJS();
-      if (typeof object === "object" && object !== null) objects.push(object);
-    }
-  }
-  const ofKind = <Kind>(kind: string): readonly Kind[] => objects.filter((object) => object.kind === kind) as Kind[];
-  const found = {
-    namespaces: ofKind<V1Namespace>("Namespace"),
-    services: ofKind<V1Service>("Service"),
-    pods: ofKind<V1Pod>("Pod"),
-  };
-  if (found.pods.length === 0)
-    throw new Error(`${folder}: holds no Pod; add one, with a container of image heddle/echo`);
-  return found;
+  const texts = await Promise.all(
+    files.map(async (file) => [await readFile(join(folder, file), "utf8"), file] as const),
+  );
+  const objects = texts.flatMap(([text, file]) => readText(text, join(folder, file)));
+  if (!objects.some(({ kind }) => kind === "Pod"))
+    throw new Error(`${folder}: holds no Pod and no Deployment; add one, with a container of image heddle/echo`);
+  return objects;
 };
-
-/** The embedded store: what was put is told to the subscriber at once. */
-export const createStore = (): ObjectSource & { readonly put: (events: readonly ObjectEvent[]) => void } => {
-  let tell: (events: readonly ObjectEvent[]) => void = () => {};
-  const kept: ObjectEvent[] = [];
-  return {
-    subscribe: (listener) => {
-      tell = listener;
-      listener(kept);
-    },
-    put: (events) => {
-      kept.push(...events);
-      tell(events);
-    },
-    synced: Promise.resolve(),
-    stop: async () => {},
-  };
-};
-
-const selects = (service: V1Service, pod: V1Pod): boolean =>
-  service.metadata?.namespace === pod.metadata?.namespace &&
-  Object.entries(service.spec?.selector ?? {}).every(([label, value]) => pod.metadata?.labels?.[label] === value);
-
-/** What the API server, the scheduler and the EndpointSlice controller would make of these, with pods at their addresses. */
-export const eventsOf = (objects: LocalObjects, started: ReadonlyMap<string, V1Pod>): readonly ObjectEvent[] => [
-  ...objects.services.flatMap((service): ObjectEvent[] => {
-    const namespace = service.metadata?.namespace ?? "default";
-    const name = service.metadata?.name ?? "";
-    const ready = [...started.values()].filter((pod) => selects(service, pod));
-    return [
-      { kind: "Service", namespace, name, object: service as never },
-      {
-        kind: "EndpointSlice",
-        namespace,
-        name: `${name}-local`,
-        object: {
-          metadata: { name: `${name}-local`, namespace, labels: { "kubernetes.io/service-name": name } },
-          addressType: "IPv4",
-          ports: (service.spec?.ports ?? []).map(({ name: port, targetPort, port: number }) => ({
-            name: port ?? "",
-            port: Number(targetPort ?? number),
-          })),
-          endpoints: ready.map((pod) => ({
-            addresses: [pod.status?.podIP ?? ""],
-            conditions: { ready: true },
-            targetRef: { kind: "Pod", name: pod.metadata?.name ?? "", namespace },
-          })),
-        } as never,
-      },
-    ];
-  }),
-  ...[...started.values()].map(
-    (pod): ObjectEvent => ({
-      kind: "Pod",
-      namespace: pod.metadata?.namespace ?? "default",
-      name: pod.metadata?.name ?? "",
-      object: pod as unknown as Pod,
-    }),
-  ),
-];

@@ -101,7 +101,7 @@ test("a request above its own limit is refused", () => {
 
 test("the image annotation is for both containers", () => {
   const { pod } = patched(
-    samplePod({ annotations: { "sidecar.istio.io/proxyImage": "r.example:5000/p@sha256:" + "a".repeat(64) } }),
+    samplePod({ annotations: { "sidecar.istio.io/proxyImage": `r.example:5000/p@sha256:${"a".repeat(64)}` } }),
   );
   for (const name of ["istio-proxy", "istio-init"]) assert.match(container(pod, name).image!, /^r\.example/);
 });

@@ -133,7 +133,7 @@ test("OpenShift's range gives the proxy's user, also to the redirect rules", () 
 test("TPROXY runs the proxy with NET_ADMIN, tells it by its group, and adds the routes", () => {
   const { pod } = patched(samplePod({ annotations: { "sidecar.istio.io/interceptionMode": "TPROXY" } }));
   assert.equal(container(pod, "istio-proxy").securityContext!.capabilities, { drop: ["ALL"], add: ["NET_ADMIN"] });
-  assert.equal(names(pod.spec!.initContainers), ["istio-init-routes", "istio-init"]);
+  assert.equal(names(pod.spec!.initContainers), ["istio-init-routes-ipv4", "istio-init"]);
   assert.not.match(container(pod, "istio-init").args!.join(), /skuid 0 /);
 });
 

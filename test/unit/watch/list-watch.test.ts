@@ -46,4 +46,44 @@ test("pages, resumes, and lists anew after 410 so that deletions are seen", asyn
   }
 });
 
+test("a collection that does not exist is empty, is told of once, and appears when it is there", async () => {
+  const absent = new ApiError(404, "the server could not find the requested resource");
+  const answers: unknown[] = [
+    absent,
+    absent,
+    { metadata: { resourceVersion: "5" }, items: [object("a", "4")] },
+    absent,
+    { metadata: { resourceVersion: "9" }, items: [] },
+  ];
+  const told: string[] = [];
+  const failures: string[] = [];
+  const done = Promise.withResolvers<void>();
+  const client: ApiClient = {
+    call: async () => {
+      const answer = answers.shift();
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+    lines: async (_path, _onLine, signal) => {
+      if (answers.length > 0) throw absent;
+      done.resolve();
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    },
+  };
+  const watch = listWatch({
+    client,
+    path: "/apis/networking.istio.io/v1/sidecars",
+    changed: (_namespace, name, changed) => told.push(changed === undefined ? `-${name}` : `+${name}`),
+    synced: () => told.push("synced"),
+    failed: (error) => failures.push(error.message),
+  });
+  try {
+    await done.promise;
+    assert.equal(told, ["synced", "+a", "-a"]);
+    assert.is(failures.length, 2, "once for each time it went missing");
+  } finally {
+    await watch.stop();
+  }
+});
+
 test.run();

@@ -1,0 +1,109 @@
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** Control characters, of which a tab alone may stand in a header. */
+export const hasControls = (text: string): boolean =>
+  [...text].some((character) => (character < " " && character !== "\t") || character === "\x7f");
+
+/** What is wrong with the name of a header, or undefined. */
+export const headerNameFault = (name: string): string | undefined =>
+  token.test(name) ? undefined : "is no header name: use letters, digits and hyphens";
+
+/** Names without arguments that Envoy 1.40 replaces by their value; each is tried on the real one in a test. */
+export const plainOperators: ReadonlySet<string> = new Set(
+  `ACCESS_LOG_TYPE BYTES_RECEIVED BYTES_RETRANSMITTED BYTES_SENT CONNECTION_ID CONNECTION_TERMINATION_DETAILS CUSTOM_FLAGS
+  DOWNSTREAM_CX_RTT DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT
+  DOWNSTREAM_DETECTED_CLOSE_TYPE DOWNSTREAM_DIRECT_LOCAL_ADDRESS DOWNSTREAM_DIRECT_LOCAL_ADDRESS_ENDPOINT_ID
+  DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT DOWNSTREAM_DIRECT_LOCAL_PORT DOWNSTREAM_DIRECT_REMOTE_ADDRESS
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT DOWNSTREAM_DIRECT_REMOTE_PORT DOWNSTREAM_HANDSHAKE_DURATION
+  DOWNSTREAM_HEADER_BYTES_RECEIVED DOWNSTREAM_HEADER_BYTES_SENT DOWNSTREAM_LOCAL_ADDRESS
+  DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT DOWNSTREAM_LOCAL_CLOSE_REASON
+  DOWNSTREAM_LOCAL_DNS_SAN DOWNSTREAM_LOCAL_EMAIL_SAN DOWNSTREAM_LOCAL_IP_SAN DOWNSTREAM_LOCAL_OTHERNAME_SAN
+  DOWNSTREAM_LOCAL_PORT DOWNSTREAM_LOCAL_SUBJECT DOWNSTREAM_LOCAL_URI_SAN DOWNSTREAM_PEER_CERT
+  DOWNSTREAM_PEER_CERT_V_END DOWNSTREAM_PEER_CERT_V_START DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1
+  DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256 DOWNSTREAM_PEER_CHAIN_SERIALS DOWNSTREAM_PEER_DNS_SAN
+  DOWNSTREAM_PEER_EMAIL_SAN DOWNSTREAM_PEER_FINGERPRINT_1 DOWNSTREAM_PEER_FINGERPRINT_256 DOWNSTREAM_PEER_IP_SAN
+  DOWNSTREAM_PEER_ISSUER DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256 DOWNSTREAM_PEER_ISSUER_SERIAL
+  DOWNSTREAM_PEER_OTHERNAME_SAN DOWNSTREAM_PEER_SERIAL DOWNSTREAM_PEER_SUBJECT DOWNSTREAM_PEER_URI_SAN
+  DOWNSTREAM_REMOTE_ADDRESS DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT DOWNSTREAM_REMOTE_PORT DOWNSTREAM_TLS_CIPHER
+  DOWNSTREAM_TLS_GROUP DOWNSTREAM_TLS_SESSION_ID DOWNSTREAM_TLS_VERSION DOWNSTREAM_TRANSPORT_FAILURE_REASON
+  DOWNSTREAM_WIRE_BYTES_RECEIVED DOWNSTREAM_WIRE_BYTES_SENT DURATION EMIT_TIME EMIT_TIME_LOCAL FILTER_CHAIN_NAME
+  GRPC_STATUS GRPC_STATUS_NUMBER HOSTNAME LISTENER_NAME LOCAL_REPLY_BODY PACKETS_RETRANSMITTED PATH PROTOCOL
+  QUERY_PARAMS REQUESTED_SERVER_NAME REQUEST_DURATION REQUEST_HEADERS_BYTES REQUEST_TX_DURATION RESPONSE_CODE
+  RESPONSE_CODE_DETAILS RESPONSE_DURATION RESPONSE_FLAGS RESPONSE_FLAGS_LONG RESPONSE_HEADERS_BYTES
+  RESPONSE_TRAILERS_BYTES RESPONSE_TX_DURATION ROUNDTRIP_DURATION ROUTE_NAME ROUTE_RESOLUTION_COUNT
+  ROUTE_RESOLUTION_TIME_US SPAN_ID START_TIME START_TIME_LOCAL STREAM_ID TLS_JA3_FINGERPRINT TLS_JA4_FINGERPRINT
+  TRACE_ID UNIQUE_ID UPSTREAM_CLUSTER UPSTREAM_CLUSTER_RAW UPSTREAM_CONNECTION_ID UPSTREAM_CONNECTION_IDS_ATTEMPTED
+  UPSTREAM_CONNECTION_POOL_READY_DURATION UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED
+  UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT UPSTREAM_DETECTED_CLOSE_TYPE UPSTREAM_HEADER_BYTES_RECEIVED
+  UPSTREAM_HEADER_BYTES_SENT UPSTREAM_HOST UPSTREAM_HOSTS_ATTEMPTED UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT
+  UPSTREAM_HOST_NAME UPSTREAM_HOST_NAMES_ATTEMPTED UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT
+  UPSTREAM_HOST_NAME_WITHOUT_PORT UPSTREAM_LOCAL_ADDRESS UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT
+  UPSTREAM_LOCAL_CLOSE_REASON UPSTREAM_LOCAL_DNS_SAN UPSTREAM_LOCAL_IP_SAN UPSTREAM_LOCAL_PORT UPSTREAM_LOCAL_URI_SAN
+  UPSTREAM_PEER_CERT UPSTREAM_PEER_CERT_V_END UPSTREAM_PEER_CERT_V_START UPSTREAM_PEER_DNS_SAN UPSTREAM_PEER_IP_SAN
+  UPSTREAM_PEER_ISSUER UPSTREAM_PEER_SUBJECT UPSTREAM_PEER_URI_SAN UPSTREAM_PROTOCOL UPSTREAM_REMOTE_ADDRESS
+  UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT UPSTREAM_REMOTE_PORT
+  UPSTREAM_REQUEST_ATTEMPT_COUNT UPSTREAM_SERVER_NAME UPSTREAM_TLS_CIPHER UPSTREAM_TLS_GROUP UPSTREAM_TLS_SESSION_ID
+  UPSTREAM_TLS_VERSION UPSTREAM_TRANSPORT_FAILURE_REASON UPSTREAM_WIRE_BYTES_RECEIVED UPSTREAM_WIRE_BYTES_SENT
+  VIRTUAL_CLUSTER_NAME`.split(/\s+/),
+);
+
+const header = /^:?[!#$&'*+\-.^_`|~0-9A-Za-z]+(\?:?[!#$&'*+\-.^_`|~0-9A-Za-z]+)?$/;
+const something = /^[^)]+$/;
+const timeFormat = /^[^)]+$/;
+const filterState = /^[^:)]+(:PLAIN|:TYPED|:FIELD:[^:)]+)?$/;
+
+/** What those with arguments take. */
+const argumentsOf: ReadonlyMap<string, RegExp> = new Map([
+  ...["REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER"].map(
+    (name) => [name, header] as const,
+  ),
+  ...["START_TIME", "START_TIME_LOCAL", "EMIT_TIME", "EMIT_TIME_LOCAL"].map((name) => [name, timeFormat] as const),
+  ...["DOWNSTREAM", "UPSTREAM"].flatMap((side) => [
+    [`${side}_PEER_CERT_V_START`, timeFormat] as const,
+    [`${side}_PEER_CERT_V_END`, timeFormat] as const,
+  ]),
+  ...["DYNAMIC_METADATA", "CLUSTER_METADATA", "UPSTREAM_METADATA", "ENVIRONMENT", "QUERY_PARAM"].map(
+    (name) => [name, something] as const,
+  ),
+  ["METADATA", /^(DYNAMIC|CLUSTER|ROUTE|UPSTREAM_HOST|LISTENER|VIRTUAL_HOST)(:[^)]+)?$/],
+  ["FILTER_STATE", filterState],
+  ["UPSTREAM_FILTER_STATE", filterState],
+  ["COMMON_DURATION", /^[^:)]+:[^:)]+:(ms|us|ns)$/],
+  ["GRPC_STATUS", /^(CAMEL_STRING|SNAKE_STRING|NUMBER)$/],
+  ["PATH", /^(WQ|NQ)(:(ORIG|PATH|ORIG_OR_PATH))?$/],
+  ["RESPONSE_CODE_DETAILS", /^ALLOW_WHITESPACES$/],
+]);
+const withLength: ReadonlySet<string> = new Set([
+  ...["REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER", "PATH"],
+  ...["DYNAMIC_METADATA", "CLUSTER_METADATA", "UPSTREAM_METADATA", "ENVIRONMENT", "QUERY_PARAM", "QUERY_PARAMS"],
+  ...["FILTER_STATE", "UPSTREAM_FILTER_STATE"],
+]);
+
+const operatorFault = (name: string, argument: string | undefined, length: string | undefined): string | undefined => {
+  const isKnown = argument === undefined ? plainOperators.has(name) : argumentsOf.get(name)?.test(argument);
+  if (isKnown === true && (length === undefined || withLength.has(name))) return undefined;
+  return plainOperators.has(name) || argumentsOf.has(name)
+    ? `uses %${name}% with arguments it does not take; see Envoy's command operators`
+    : `uses %${name}%, which the proxy does not know; write %% for a percent sign`;
+};
+
+/**
+ * What is wrong with the value of a header, or undefined. The proxy replaces `%NAME(arguments):length%` by what it knows
+ * of the request and refuses everything else with a percent sign, all the other routes included.
+ */
+export const headerValueFault = (value: string): string | undefined => {
+  if (hasControls(value)) return "holds a control character or line break; remove it";
+  const operator = /%([A-Z0-9_]+)(?:\(([^)]*)\))?(?::(\d+))?%/y;
+  for (let at = value.indexOf("%"); at >= 0; at = value.indexOf("%", at)) {
+    if (value[at + 1] === "%") {
+      at += 2;
+      continue;
+    }
+    operator.lastIndex = at;
+    const found = operator.exec(value);
+    if (found === null) return "has a percent sign that begins no %OPERATOR%; write %% for a percent sign";
+    const fault = operatorFault(found[1]!, found[2], found[3]);
+    if (fault !== undefined) return fault;
+    at = operator.lastIndex;
+  }
+  return undefined;
+};

@@ -1,0 +1,93 @@
+import type { Pod } from "../api/kubernetes.js";
+import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
+import type { Sidecar } from "../api/networking/sidecar.js";
+import { selectEnvoyFilters } from "../model/envoy-filter.js";
+import type { Labels } from "../model/selector.js";
+import { sidecarOf } from "../model/sidecar-scope.js";
+import type { Snapshot } from "../model/snapshot.js";
+import type { ProxyLocality } from "./endpoints/assignment.js";
+import type { IpFamilies, IpFamily } from "./listeners/addresses.js";
+
+/** All that decides what a proxy sees of the mesh. Clients with equal keys see the same. */
+export interface Client {
+  readonly key: string;
+  readonly families: IpFamilies;
+  /** "" is nobody's: what every client sees that has no rules of its own. */
+  readonly namespace: string;
+  /** Only the labels that some rule chooses its clients by. */
+  readonly labels: Labels;
+  readonly sidecar: Sidecar | undefined;
+  readonly filters: readonly EnvoyFilter[];
+}
+
+/** What of a proxy decides its load balancing by locality. */
+export interface ProxyPlace {
+  readonly key: string;
+  readonly locality: ProxyLocality;
+  readonly labels: Labels;
+}
+
+const numbers = new WeakMap<object, number>();
+let last = 0;
+
+/** A changed object is another object: its number stands for its content. */
+const numberOf = (object: object): number => {
+  const known = numbers.get(object);
+  if (known !== undefined) return known;
+  numbers.set(object, ++last);
+  return last;
+};
+
+const clientWith = (fields: Omit<Client, "key">): Client => ({
+  ...fields,
+  key: JSON.stringify([
+    fields.families,
+    fields.namespace,
+    Object.entries(fields.labels).sort(),
+    fields.sidecar === undefined ? 0 : numberOf(fields.sidecar),
+    fields.filters.map(numberOf),
+  ]),
+});
+
+export const familiesOf = (pod: Pod): IpFamilies => {
+  const addresses = pod.status?.podIPs?.map(({ ip }) => ip) ?? [pod.status?.podIP];
+  const families = addresses.map((ip): IpFamily => (ip?.includes(":") ? "IPv6" : "IPv4"));
+  return [...new Set(families)];
+};
+
+export const nobody = (families: IpFamilies): Client =>
+  clientWith({ families, namespace: "", labels: {}, sidecar: undefined, filters: [] });
+
+/** Names of the labels that any rule chooses its clients by. */
+export const chosenLabels = (snapshot: Snapshot): ReadonlySet<string> =>
+  new Set([...snapshot.clientLabels.values()].flatMap((labels) => [...labels]));
+
+const only = (labels: Labels, names: ReadonlySet<string>): Labels =>
+  Object.fromEntries(Object.entries(labels).filter(([label]) => names.has(label)));
+
+export const clientOf = (snapshot: Snapshot, pod: Pod, chosen: ReadonlySet<string>): Client => {
+  const namespace = pod.metadata?.namespace ?? "default";
+  const labels = pod.metadata?.labels ?? {};
+  return clientWith({
+    families: familiesOf(pod),
+    namespace,
+    labels: only(labels, chosen),
+    sidecar: sidecarOf(snapshot, namespace, labels),
+    filters: selectEnvoyFilters(
+      [...snapshot.envoyFilters.values()],
+      { namespace, labels },
+      snapshot.mesh.rootNamespace,
+    ),
+  });
+};
+
+export const placeOf = (snapshot: Snapshot, pod: Pod, chosen: ReadonlySet<string>): ProxyPlace => {
+  const labels = snapshot.nodes.get(pod.spec?.nodeName ?? "")?.metadata?.labels ?? {};
+  const locality = {
+    region: labels["topology.kubernetes.io/region"] ?? "",
+    zone: labels["topology.kubernetes.io/zone"] ?? "",
+    subzone: labels["topology.istio.io/subzone"] ?? "",
+  };
+  const own = only(pod.metadata?.labels ?? {}, chosen);
+  return { locality, labels: own, key: JSON.stringify([locality, Object.entries(own).sort()]) };
+};

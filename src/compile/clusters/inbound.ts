@@ -1,0 +1,73 @@
+import { create } from "@bufbuild/protobuf";
+import type { MeshConfig } from "../../api/meshconfig.js";
+import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
+import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
+import {
+  type Cluster,
+  Cluster_DiscoveryType,
+  Cluster_LbPolicy,
+  ClusterSchema,
+} from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
+import type { Address } from "../../proto/envoy/config/core/v3/address_pb.js";
+import { baseCluster } from "./base.js";
+import { blackHoleCluster, passthroughCluster } from "./names.js";
+import { protocolOptions } from "./protocol.js";
+
+type Mesh = MeshConfig & MeshTrafficSettings;
+type InboundPolicy = Pick<TrafficPolicy, "connectionPool" | "retryBudget">;
+
+const originalDestination = (
+  name: string,
+  mesh: Mesh,
+  policy: InboundPolicy = {},
+  upstreamBindConfig?: ReturnType<typeof loopbackSource>,
+): Cluster =>
+  create(ClusterSchema, {
+    ...baseCluster(name, mesh, policy),
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
+    lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
+    typedExtensionProtocolOptions: protocolOptions("auto", policy),
+    ...(upstreamBindConfig === undefined ? {} : { upstreamBindConfig }),
+  });
+
+/** Sources that the redirect rules let pass to the application. */
+const loopbackSource = () => ({
+  sourceAddress: { address: "127.0.0.6", portSpecifier: { case: "portValue" as const, value: 0 } },
+  extraSourceAddresses: [{ address: { address: "::1", portSpecifier: { case: "portValue" as const, value: 0 } } }],
+});
+
+export interface InboundClusterOptions {
+  readonly name: string;
+  readonly mesh: Mesh;
+  /** The limits of connections and requests: of the DestinationRule of the pod's service, or of its Sidecar. */
+  readonly policy: InboundPolicy | undefined;
+  /** TPROXY: the application is called from the caller's address. */
+  readonly isTransparent: boolean;
+}
+
+/** To the application of the proxy's own pod, at the address that the caller meant. */
+export const inboundCluster = ({ name, mesh, policy, isTransparent }: InboundClusterOptions): Cluster =>
+  originalDestination(name, mesh, policy, isTransparent ? undefined : loopbackSource());
+
+/** To the application at an address of the pod's own, or on a Unix domain socket, as a Sidecar's ingress says. */
+export const ingressCluster = (
+  { name, mesh, policy = {} }: Omit<InboundClusterOptions, "isTransparent">,
+  address: Address,
+): Cluster =>
+  create(ClusterSchema, {
+    ...baseCluster(name, mesh, policy),
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address } } }] }],
+    },
+    typedExtensionProtocolOptions: protocolOptions("auto", policy),
+  });
+
+export const staticClusters = (mesh: Mesh): readonly Cluster[] => [
+  originalDestination(passthroughCluster, mesh),
+  create(ClusterSchema, {
+    ...baseCluster(blackHoleCluster, mesh),
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+  }),
+];

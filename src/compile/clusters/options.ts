@@ -1,0 +1,26 @@
+import type { MeshConfig } from "../../api/meshconfig.js";
+import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
+import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
+import type { Endpoint, MeshService, ServicePort } from "../../model/service.js";
+import type { TrafficDistribution } from "../endpoints/locality.js";
+import type { ProxyContext } from "../endpoints/priorities.js";
+
+export interface OutboundClusterOptions {
+  readonly service: MeshService;
+  readonly port: ServicePort;
+  /** "" for the whole service. */
+  readonly subset: string;
+  /** Labels of the subset. Without any, a DNS host with no endpoints stands for itself. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly policy: TrafficPolicy;
+  /** Of the subset. */
+  readonly endpoints: readonly Endpoint[];
+  readonly mesh: MeshConfig & MeshTrafficSettings;
+  /** `namespace/name` of the DestinationRule. */
+  readonly source: string | undefined;
+  /** What the proxies of this cluster can reach; unknown: IPv4 first. */
+  readonly families?: readonly ("IPv4" | "IPv6")[] | undefined;
+  /** For DNS, whose endpoints are inside the cluster: the proxy that locality and failover are relative to. */
+  readonly proxy?: ProxyContext | undefined;
+  readonly trafficDistribution?: TrafficDistribution | undefined;
+}

@@ -1,0 +1,56 @@
+import { create, toJsonString } from "@bufbuild/protobuf";
+import type { MeshConfig } from "../api/meshconfig.js";
+import { type FilterChain, FilterChainMatchSchema } from "../proto/envoy/config/listener/v3/listener_components_pb.js";
+import type { Listener } from "../proto/envoy/config/listener/v3/listener_pb.js";
+import type { IpFamilies } from "./listeners/addresses.js";
+import { type OutboundTrafficPolicy, portListener } from "./listeners/outbound.js";
+import type { PortPart } from "./port-part.js";
+import { encodePortRoutes } from "./routes/virtual-hosts.js";
+
+export interface SharedPortOptions {
+  readonly port: number;
+  /** In the order of their hosts' names. */
+  readonly parts: readonly PortPart[];
+  readonly families: IpFamilies;
+  readonly mesh: MeshConfig;
+  readonly policy: OutboundTrafficPolicy;
+  /** Where the proxy listens itself, if the application speaks to it without redirection. */
+  readonly bind: string | undefined;
+}
+
+/** Envoy refuses a listener in which two chains match the same: the first one stays. */
+const withoutTwins = (chains: readonly FilterChain[]): readonly FilterChain[] => {
+  const taken = new Set<string>();
+  return chains.filter(({ filterChainMatch }) => {
+    const match = toJsonString(FilterChainMatchSchema, filterChainMatch ?? create(FilterChainMatchSchema));
+    return taken.size !== taken.add(match).size;
+  });
+};
+
+/** The route configuration of a port, as bytes; undefined if no host on it speaks HTTP. */
+export const sharedRoutes = ({ port, parts, policy }: SharedPortOptions): Uint8Array | undefined => {
+  const hosts = parts.flatMap(({ host }) => host ?? []);
+  return hosts.length === 0 ? undefined : encodePortRoutes(port, hosts, policy);
+};
+
+/** What the listener of a port is made of, to tell whether it has to be made anew. */
+export const sharedListenerKey = ({ parts }: SharedPortOptions): readonly unknown[] => [
+  parts.some(({ host }) => host !== undefined),
+  ...parts.flatMap(({ chains, otherwise }) => [...chains, ...(otherwise === undefined ? [] : [otherwise.chain])]),
+];
+
+/** The listener of a port that services share; undefined if none is left. */
+export const sharedListener = (options: SharedPortOptions): Listener | undefined => {
+  const { port, parts, families, mesh, policy } = options;
+  if (parts.length === 0) return undefined;
+  const [oldest] = parts
+    .flatMap(({ otherwise }) => otherwise ?? [])
+    .sort((left, right) => (left.order < right.order ? -1 : 1));
+  return portListener({
+    ...{ port, families, mesh, policy },
+    hasHttp: parts.some(({ host }) => host !== undefined),
+    chains: withoutTwins(parts.flatMap(({ chains }) => chains)),
+    otherwise: oldest?.chain,
+    bind: options.bind,
+  });
+};

@@ -1,0 +1,52 @@
+import type { V1ObjectMeta } from "@kubernetes/client-node";
+import type { Json } from "../../api/json.js";
+
+export interface Named {
+  readonly metadata?: Json<V1ObjectMeta>;
+}
+
+export const namespaceOf = ({ metadata }: Named): string => metadata?.namespace ?? "default";
+export const nameOf = ({ metadata }: Named): string => metadata?.name ?? "";
+export const keyOf = (object: Named): string => `${namespaceOf(object)}/${nameOf(object)}`;
+
+/** What is not yet in a cluster is younger than all that is. */
+const createdAt = ({ metadata }: Named): string => metadata?.creationTimestamp ?? "~";
+
+/** The order that decides conflicts: creation time, name, namespace. */
+export const byAge = (left: Named, right: Named): number => {
+  for (const [a, b] of [
+    [createdAt(left), createdAt(right)],
+    [nameOf(left), nameOf(right)],
+    [namespaceOf(left), namespaceOf(right)],
+  ] as const)
+    if (a !== b) return a < b ? -1 : 1;
+  return 0;
+};
+
+/** Namespaces that see a resource: `.` is its own, none at all means `absent`. */
+export const exportedTo = (
+  exportTo: readonly string[] | undefined,
+  namespace: string,
+  absent: readonly string[] = ["*"],
+): ReadonlySet<string> =>
+  new Set(
+    (exportTo === undefined || exportTo.length === 0 ? absent : exportTo)
+      .filter((target) => target !== "~")
+      .map((target) => (target === "." ? namespace : target)),
+  );
+
+export const isSeenIn = (exportTo: ReadonlySet<string>, namespace: string): boolean =>
+  exportTo.has("*") || exportTo.has(namespace);
+
+/** Whether some namespace sees both. */
+export const overlap = (left: ReadonlySet<string>, right: ReadonlySet<string>): boolean => {
+  if (left.size === 0 || right.size === 0) return false;
+  return left.has("*") || right.has("*") || [...left].some((namespace) => right.has(namespace));
+};
+
+/** Adds to the list at a key. */
+export const push = <Key, Value>(map: Map<Key, Value[]>, key: Key, value: Value): void => {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+};

@@ -1,0 +1,195 @@
+import type { ObjectEvent, Pod } from "../api/kubernetes.js";
+import { editMember } from "./edit.js";
+import { type Editing, type Effects, editing } from "./editing.js";
+import { meshServiceOf, podsOfSlice, serviceOfSlice } from "./kubernetes-service.js";
+import { applyDestinationRules, applyEnvoyFilter, applySidecar, applyVirtualServices } from "./rules.js";
+import { selects } from "./selector.js";
+import type { MeshService } from "./service.js";
+import { servicesOfEntry } from "./service-entry.js";
+import { keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "./snapshot.js";
+
+/** What of a pod others depend on; a change of anything else in it is of no interest to them. */
+const podIdentity = (pod: Pod | undefined): string =>
+  pod === undefined
+    ? ""
+    : JSON.stringify([
+        pod.metadata?.deletionTimestamp,
+        pod.metadata?.labels,
+        pod.spec?.serviceAccountName,
+        pod.status?.podIPs,
+        pod.spec?.nodeName,
+        pod.status?.conditions?.find(({ type }) => type === "Ready")?.status,
+      ]);
+
+const touchHost = (effects: Effects, service: MeshService | undefined): void => {
+  if (service !== undefined) effects.services.add(service.host);
+};
+
+const putService = (edit: Editing, effects: Effects, key: string, next: MeshService | undefined): void => {
+  const before = edit.services.get(key);
+  for (const service of [before, next]) {
+    touchHost(effects, service);
+    if (service === undefined) continue;
+    const present = service === next;
+    // The one that goes may leave a place that the one that comes takes again.
+    editMember(edit.servicesOfHost, service.host, key, present);
+    editMember(edit.servicesOfNamespace, service.namespace, key, present);
+    if (service.externalName !== undefined) editMember(edit.servicesOfExternalName, service.externalName, key, present);
+    effects.inbound.add(service.namespace);
+  }
+  edit.services.set(key, next);
+};
+
+/** Services and entries of a namespace that choose what carries these labels. */
+const touchSelecting = (
+  edit: Editing,
+  effects: Effects,
+  namespace: string,
+  labels: Readonly<Record<string, string>>,
+): void => {
+  for (const key of edit.servicesOfNamespace.get(namespace) ?? []) {
+    const service = edit.services.get(key);
+    if (service !== undefined && selects(service.selector, labels)) effects.endpoints.add(service.host);
+  }
+};
+
+const applyPod = (edit: Editing, effects: Effects, key: string, next: Pod | undefined): void => {
+  const before = edit.pods.get(key);
+  edit.pods.set(key, next);
+  editMember(edit.podsOfNamespace, namespaceOf(key), key, next !== undefined);
+  effects.pods.add(key);
+  if (podIdentity(before) === podIdentity(next)) return;
+  for (const slice of edit.slicesOfPod.get(key) ?? []) {
+    const service = edit.services.get(serviceOfSlice(edit.slices.get(slice)) ?? "");
+    if (service !== undefined) effects.endpoints.add(service.host);
+  }
+  for (const pod of [before, next]) {
+    if (pod === undefined) continue;
+    for (const entry of edit.servicesOfNamespace.get(namespaceOf(key)) ?? []) {
+      const service = edit.services.get(entry);
+      if (service?.origin === "ServiceEntry" && selects(service.selector, pod.metadata?.labels ?? {}))
+        effects.endpoints.add(service.host);
+    }
+  }
+};
+
+const applySlice = (
+  edit: Editing,
+  effects: Effects,
+  key: string,
+  next: (ObjectEvent & { kind: "EndpointSlice" })["object"],
+): void => {
+  const before = edit.slices.get(key);
+  edit.slices.set(key, next);
+  for (const slice of [before, next]) {
+    if (slice === undefined) continue;
+    const present = slice === next;
+    const service = serviceOfSlice(slice);
+    if (service !== undefined) {
+      editMember(edit.slicesOfService, service, key, present);
+      const host = edit.services.get(service)?.host;
+      if (host !== undefined) effects.endpoints.add(host);
+    }
+    for (const pod of podsOfSlice(slice)) editMember(edit.slicesOfPod, pod, key, present);
+  }
+};
+
+const applyServiceEntry = (
+  edit: Editing,
+  effects: Effects,
+  key: string,
+  next: (ObjectEvent & { kind: "ServiceEntry" })["object"],
+): void => {
+  const before = edit.serviceEntries.get(key);
+  edit.serviceEntries.set(key, next);
+  const was = before === undefined ? [] : servicesOfEntry(before, edit.mesh);
+  const is = next === undefined ? [] : servicesOfEntry(next, edit.mesh);
+  const wanted = new Map(is.map((service) => [service.key, service]));
+  for (const service of was) if (!wanted.has(service.key)) putService(edit, effects, service.key, undefined);
+  for (const service of wanted.values()) putService(edit, effects, service.key, service);
+};
+
+const applyWorkloadEntry = (
+  edit: Editing,
+  effects: Effects,
+  key: string,
+  next: (ObjectEvent & { kind: "WorkloadEntry" })["object"],
+): void => {
+  const before = edit.workloadEntries.get(key);
+  edit.workloadEntries.set(key, next);
+  editMember(edit.workloadEntriesOfNamespace, namespaceOf(key), key, next !== undefined);
+  for (const entry of [before, next])
+    if (entry !== undefined)
+      touchSelecting(edit, effects, namespaceOf(key), { ...entry.spec.labels, ...entry.metadata?.labels });
+};
+
+const applyNode = (
+  edit: Editing,
+  effects: Effects,
+  name: string,
+  next: (ObjectEvent & { kind: "Node" })["object"],
+): void => {
+  const localityOf = (node: typeof next): string =>
+    JSON.stringify(Object.entries(node?.metadata?.labels ?? {}).filter(([label]) => label.startsWith("topology.")));
+  const isMoved = localityOf(edit.nodes.get(name)) !== localityOf(next);
+  edit.nodes.set(name, next);
+  // Kubelets write their nodes all the time; where a node stands hardly ever changes.
+  if (!isMoved) return;
+  effects.clients = true;
+  for (const [, slice] of edit.slices.result())
+    if (slice.endpoints?.some(({ nodeName }) => nodeName === name)) {
+      const host = edit.services.get(serviceOfSlice(slice) ?? "")?.host;
+      if (host !== undefined) effects.endpoints.add(host);
+    }
+};
+
+/** The next snapshot and what differs. The given one stays as it was. */
+export const applyEvents = (
+  before: Snapshot,
+  events: readonly ObjectEvent[],
+): { readonly snapshot: Snapshot; readonly diff: SnapshotDiff } => {
+  const { edit, effects, finish } = editing(before);
+  const virtualServices = new Map<string, (ObjectEvent & { kind: "VirtualService" })["object"]>();
+  const destinationRules = new Map<string, (ObjectEvent & { kind: "DestinationRule" })["object"]>();
+  for (const event of events) {
+    const key = keyOf(event.namespace, event.name);
+    switch (event.kind) {
+      case "Namespace":
+        edit.namespaces.set(event.name, event.object);
+        break;
+      case "Node":
+        applyNode(edit, effects, event.name, event.object);
+        break;
+      case "Pod":
+        applyPod(edit, effects, key, event.object);
+        break;
+      case "Service":
+        putService(edit, effects, key, event.object === undefined ? undefined : meshServiceOf(event.object, edit.mesh));
+        break;
+      case "EndpointSlice":
+        applySlice(edit, effects, key, event.object);
+        break;
+      case "ServiceEntry":
+        applyServiceEntry(edit, effects, key, event.object);
+        break;
+      case "WorkloadEntry":
+        applyWorkloadEntry(edit, effects, key, event.object);
+        break;
+      case "VirtualService":
+        virtualServices.set(key, event.object);
+        break;
+      case "DestinationRule":
+        destinationRules.set(key, event.object);
+        break;
+      case "Sidecar":
+        applySidecar(edit, effects, key, event.object);
+        break;
+      case "EnvoyFilter":
+        applyEnvoyFilter(edit, effects, key, event.object);
+        break;
+    }
+  }
+  applyDestinationRules(edit, effects, destinationRules);
+  applyVirtualServices(edit, effects, virtualServices);
+  return finish();
+};

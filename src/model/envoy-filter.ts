@@ -1,0 +1,54 @@
+import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
+
+const gatewayNameLabel = "gateway.networking.k8s.io/gateway-name";
+
+export interface PatchedWorkload {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+const labelsOf = ({ spec }: EnvoyFilter): readonly (readonly [string, string])[] =>
+  Object.entries(spec.workloadSelector?.labels ?? {});
+
+/** Whether two workloads of one namespace can differ in that one has the filter and the other not. */
+export const dependsOnLabels = (filter: EnvoyFilter): boolean =>
+  labelsOf(filter).length > 0 || (filter.spec.targetRefs ?? []).length > 0;
+
+const selects = (filter: EnvoyFilter, { namespace, labels }: PatchedWorkload, rootNamespace: string): boolean => {
+  const own = filter.metadata?.namespace === namespace;
+  const targets = filter.spec.targetRefs ?? [];
+  if (targets.length > 0)
+    return (
+      own &&
+      targets.some(
+        ({ group, kind, name, namespace: targetNamespace }) =>
+          group === "gateway.networking.k8s.io" &&
+          kind === "Gateway" &&
+          (targetNamespace === undefined || targetNamespace === namespace) &&
+          labels[gatewayNameLabel] === name,
+      )
+    );
+  if (!own && filter.metadata?.namespace !== rootNamespace) return false;
+  return labelsOf(filter).every(([label, value]) => labels[label] === value);
+};
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** The filters of a workload in the order of application: priority, root namespace before its own, age, name. */
+export const selectEnvoyFilters = (
+  filters: readonly EnvoyFilter[],
+  workload: PatchedWorkload,
+  rootNamespace: string,
+): readonly EnvoyFilter[] => {
+  const rank = ({ metadata }: EnvoyFilter): number => (metadata?.namespace === rootNamespace ? 0 : 1);
+  const label = ({ metadata }: EnvoyFilter): string => `${metadata?.name}.${metadata?.namespace}`;
+  return filters
+    .filter((filter) => selects(filter, workload, rootNamespace))
+    .sort(
+      (a, b) =>
+        (a.spec.priority ?? 0) - (b.spec.priority ?? 0) ||
+        rank(a) - rank(b) ||
+        compare(a.metadata?.creationTimestamp ?? "", b.metadata?.creationTimestamp ?? "") ||
+        compare(label(a), label(b)),
+    );
+};

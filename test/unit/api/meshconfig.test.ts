@@ -1,0 +1,83 @@
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { defaultMeshConfig, readMeshConfig } from "../../../src/api/meshconfig.js";
+
+test("nothing set gives the defaults", () => {
+  for (const fields of [{}, { trustDomain: null, accessLogFile: "" }])
+    assert.equal(readMeshConfig(fields, "cluster.local"), defaultMeshConfig);
+});
+
+test("durations come in milliseconds, nested parts as the API has them", () => {
+  const mesh = readMeshConfig(
+    {
+      connectTimeout: "1.5s",
+      dnsRefreshRate: "5m",
+      pathNormalization: { normalization: "DEFAULT" },
+      outboundTrafficPolicy: { mode: "REGISTRY_ONLY" },
+      serviceSettings: [{ settings: { clusterLocal: true }, hosts: ["*.Kube-System.svc.cluster.local"] }],
+      defaultTrafficPolicy: { connectionPool: { http: { maxRetries: 3 } } },
+      localityLbSetting: { failover: [{ from: "a", to: "b" }] },
+      defaultServiceExportTo: [],
+      defaultConfig: { concurrency: 1 },
+    },
+    "corp.local",
+  );
+  assert.is(mesh.connectTimeoutMilliseconds, 1500);
+  assert.is(mesh.dnsRefreshRateMilliseconds, 300_000);
+  assert.is(mesh.pathNormalization, "BASE");
+  assert.is(mesh.outboundTrafficPolicy, "REGISTRY_ONLY");
+  assert.is(mesh.clusterDomain, "corp.local");
+  assert.equal(mesh.clusterLocal, [{ hosts: ["*.kube-system.svc.cluster.local"], clusterLocal: true }]);
+  assert.equal(mesh.defaultTrafficPolicy, { connectionPool: { http: { maxRetries: 3 } } });
+  assert.equal(mesh.localityLbSetting, { enabled: true, failover: [{ from: "a", to: "b" }] });
+  assert.equal(mesh.defaultServiceExportTo, ["*"]);
+  assert.equal(mesh.defaultConfig, { concurrency: 1 });
+});
+
+const faults: readonly (readonly [unknown, RegExp])[] = [
+  [[], /^meshConfig: \[\] is not an object/],
+  [{ trustDomain: "a b" }, /^meshConfig\.trustDomain: "a b" is no DNS name/],
+  [{ trustDomainAliases: ["ok.example", "-"] }, /^meshConfig\.trustDomainAliases\[1\]: "-"/],
+  [{ rootNamespace: "A" }, /^meshConfig\.rootNamespace: "A" is no such name/],
+  [{ connectTimeout: 10 }, /^meshConfig\.connectTimeout: 10 is not a text/],
+  [{ connectTimeout: "10" }, /^meshConfig\.connectTimeout: "10" is not a duration/],
+  [{ connectTimeout: "0s" }, /^meshConfig\.connectTimeout: "0s" is less than 1ms/],
+  [{ protocolDetectionTimeout: "-1s" }, /^meshConfig\.protocolDetectionTimeout: "-1s" is negative/],
+  [
+    { outboundTrafficPolicy: { mode: "ALLOW_ALL" } },
+    /^meshConfig\.outboundTrafficPolicy\.mode: .*did you mean "ALLOW_ANY"/,
+  ],
+  [{ enableAutoMtls: "yes" }, /^meshConfig\.enableAutoMtls: "yes" is neither true nor false/],
+  [{ defaultServiceExportTo: ["*", "a"] }, /^meshConfig\.defaultServiceExportTo: .*stands alone/],
+  [
+    { discoverySelectors: [{ matchExpressions: [{ key: "a", operator: "In" }] }] },
+    /^meshConfig\.discoverySelectors\[0\]\.matchExpressions\[0\]\.values: .*needs values/,
+  ],
+  [
+    { defaultTrafficPolicy: { connectionPool: { tcp: { connectTimeout: "0s" } } } },
+    /connectionPool\.tcp\.connectTimeout/,
+  ],
+];
+for (const [fields, message] of faults)
+  test(`refuses ${JSON.stringify(fields)}`, () => {
+    assert.throws(() => readMeshConfig(fields, "cluster.local"), message);
+  });
+
+test("every fault is told at once", () => {
+  assert.throws(
+    () => readMeshConfig({ trustDomain: 1, connectTimeout: "x" }, "cluster.local"),
+    /trustDomain.*\n.*connectTimeout/s,
+  );
+});
+
+test("what does nothing is told, and stops nothing", () => {
+  const warnings: string[] = [];
+  readMeshConfig({ enableTracing: true, trustDomian: "x" }, "cluster.local", ({ path, message }) =>
+    warnings.push(`${path}: ${message}`),
+  );
+  assert.is(warnings.length, 2);
+  assert.match(warnings[0]!, /^meshConfig\.enableTracing: has no effect/);
+  assert.match(warnings[1]!, /^meshConfig\.trustDomian: unknown field.*"trustDomain"/);
+});
+
+test.run();
