@@ -1,6 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
+import type { ObjectEvent, Pod, Service } from "../src/api/kubernetes.js";
+import { localMachine, projectFolder } from "../src/cli/run/machine.js";
 import { type Load, loadHttp1, loadHttp2 } from "./support/load.js";
-import { envoyBinary, type Pods, startPods } from "./support/pods.js";
+import { type Pods, startPods } from "./support/pods.js";
 import { numberOption, type Row, report } from "./support/report.js";
 import { median } from "./support/statistics.js";
 
@@ -60,7 +62,10 @@ const application = JSON.stringify({
   },
 });
 
+const envoyBinary = `${projectFolder}/.cache/tools/bin/envoy`;
+const machine = localMachine(envoyBinary);
 const images = new Map<string, readonly string[]>([
+  ...machine.images,
   [
     "bench/server",
     [envoyBinary, "--config-yaml", application, "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"],
@@ -68,46 +73,50 @@ const images = new Map<string, readonly string[]>([
   ["bench/client", ["sleep", "infinity"]],
 ]);
 
-const podOf = (name: string, image: string, isInMesh: boolean) => ({
-  apiVersion: "v1",
-  kind: "Pod",
-  metadata: {
-    name,
-    namespace: "default",
-    labels: { app: name, ...(isInMesh ? {} : { "sidecar.istio.io/inject": "false" }) },
-  },
-  spec: { serviceAccountName: name, containers: [{ name: "app", image }] },
-});
+const podOf = (name: string, image: string, isInMesh: boolean): ObjectEvent => {
+  const labels = { app: name, ...(isInMesh ? {} : { "sidecar.istio.io/inject": "false" }) };
+  const object: Pod = {
+    metadata: { name, namespace: "default", labels },
+    spec: { serviceAccountName: name, containers: [{ name: "app", image }] },
+  };
+  return { kind: "Pod", namespace: "default", name, object };
+};
 
-const service = {
-  apiVersion: "v1",
-  kind: "Service",
-  metadata: { name: "server", namespace: "default" },
+const serviceOf = (name: string, clusterIP: string): Service => ({
+  metadata: { name, namespace: "default" },
   spec: {
-    clusterIP: "10.96.0.10",
-    clusterIPs: ["10.96.0.10"],
-    selector: { app: "server" },
+    clusterIP,
+    clusterIPs: [clusterIP],
+    selector: { app: name },
     ports: [
       { name: "http", port: 80, targetPort: 8080 },
       { name: "http2", port: 81, targetPort: 8081 },
     ],
   },
-};
+});
 
-const otherService = (index: number) => {
-  const address = `10.97.${index >> 8}.${index & 255}`;
-  return {
-    apiVersion: "v1",
-    kind: "Service",
-    metadata: { name: `other-${index}`, namespace: "default" },
-    spec: {
-      clusterIP: address,
-      clusterIPs: [address],
-      selector: { app: `other-${index}` },
-      ports: [{ name: "http", port: 80, targetPort: 8080 }],
-    },
-  };
-};
+const service = serviceOf("server", "10.96.0.10");
+
+const objects: readonly ObjectEvent[] = [
+  {
+    kind: "Namespace",
+    namespace: "",
+    name: "default",
+    object: { metadata: { name: "default", labels: { "istio-injection": "enabled" } } },
+  },
+  ...[
+    service,
+    ...Array.from({ length: services - 1 }, (_, index) =>
+      serviceOf(`other-${index}`, `10.97.${index >> 8}.${index & 255}`),
+    ),
+  ].map(
+    (object): ObjectEvent => ({ kind: "Service", namespace: "default", name: object.metadata?.name ?? "", object }),
+  ),
+  podOf("plain-server", "bench/server", false),
+  podOf("plain-client", "bench/client", false),
+  podOf("server", "bench/server", true),
+  podOf("client", "bench/client", true),
+];
 
 /** Resident bytes of the pod's sidecar, which is a child of this process. */
 const sidecarMemory = async (pod: string): Promise<number> => {
@@ -126,7 +135,7 @@ type Run = (path: "direct" | "meshed", pods: Pods) => Promise<Load>;
 
 /** The service's port for the sidecars, the application's own for the direct way. */
 const urlOf = (path: "direct" | "meshed", pods: Pods, protocol: "http" | "http2"): string => {
-  const { port, targetPort } = service.spec.ports.find(({ name }) => name === protocol)!;
+  const { port, targetPort } = service.spec!.ports!.find(({ name }) => name === protocol)!;
   return path === "meshed"
     ? `http://server:${port}/`
     : `http://${pods.network("plain-server").addresses[0]}:${targetPort}/`;
@@ -148,20 +157,7 @@ const runs: readonly (readonly [name: string, run: Run])[] = [
 ];
 
 if (process.getuid?.() !== 0) throw new Error("network namespaces and redirect rules need root; run it with sudo");
-const pods = await startPods({
-  yaml: [
-    { apiVersion: "v1", kind: "Namespace", metadata: { name: "default", labels: { "istio-injection": "enabled" } } },
-    service,
-    ...Array.from({ length: services - 1 }, (_, index) => otherService(index)),
-    podOf("plain-server", "bench/server", false),
-    podOf("plain-client", "bench/client", false),
-    podOf("server", "bench/server", true),
-    podOf("client", "bench/client", true),
-  ]
-    .map((object) => JSON.stringify(object))
-    .join("\n---\n"),
-  images,
-});
+const pods = await startPods(objects, { ...machine, images });
 try {
   const idle = { client: await sidecarMemory("client"), server: await sidecarMemory("server") };
   const rows: Row[] = [];

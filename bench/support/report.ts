@@ -1,3 +1,5 @@
+import { availableParallelism, loadavg } from "node:os";
+
 export type Row = Readonly<Record<string, string | number>>;
 
 const text = (value: string | number | undefined): string => {
@@ -11,7 +13,8 @@ export const report = (title: string, rows: readonly Row[], table: readonly Row[
   const columns = [...new Set(table.flatMap((row) => Object.keys(row)))];
   const lines = [columns, ...table.map((row) => columns.map((column) => text(row[column])))];
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)));
-  console.log(`\n${title}`);
+  const load = loadavg()[0]!.toFixed(1);
+  console.log(`\n${title} (${availableParallelism()} cores, load average ${load})`);
   for (const line of lines)
     console.log(
       line
