@@ -1,6 +1,5 @@
 import type { Logger } from "pino";
 import { type AdmissionServer, type AdmitPod, startAdmissionServer } from "../admission/server.js";
-import type { Analyse } from "../admission/validation.js";
 import type { ObjectSource } from "../api/kubernetes.js";
 import { createLastGood, type Judgement } from "../api/last-good.js";
 import type { MeshConfig } from "../api/meshconfig.js";
@@ -13,6 +12,7 @@ import { createWorkloadCertificates } from "../identity/workload.js";
 import { noProxyConfigs, type ProxyConfigs, withProxyConfigs } from "../model/proxy-config.js";
 import type { Authenticate, ProxyIdentity } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
+import { createAnalyser } from "./analysis.js";
 import { createConfiguration } from "./configuration.js";
 
 export interface ControlPlaneOptions {
@@ -21,8 +21,6 @@ export interface ControlPlaneOptions {
   readonly secrets: SecretStore;
   readonly authenticate: Authenticate;
   readonly admit: (compiler: Compiler, proxyConfigs: () => ProxyConfigs) => AdmitPod;
-  /** Findings about a valid resource that others give rise to, for admission. */
-  readonly analyse?: (compiler: Compiler) => Analyse;
   readonly host: string;
   readonly xdsPort: number;
   readonly webhookPort: number;
@@ -104,12 +102,14 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   });
   const compiler = createCompiler(mesh);
   const keepLastGood = createLastGood();
+  const analyser = createAnalyser(mesh);
   let proxyConfigs = noProxyConfigs;
   options.source.subscribe((events) => {
     const kept = keepLastGood(events);
     for (const judgement of kept.judgements) tellFaults(logger, judgement);
     options.judged?.(kept.judgements);
     proxyConfigs = withProxyConfigs(proxyConfigs, kept.events);
+    analyser.apply(kept.events);
     compiler.apply(kept.events);
   });
   await options.source.synced;
@@ -130,7 +130,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     port: options.webhookPort,
     certificate,
     admit: options.admit(compiler, () => proxyConfigs),
-    ...(options.analyse === undefined ? {} : { analyse: options.analyse(compiler) }),
+    analyse: analyser.analyse,
     failed: (error) => logger.error({ error: error.message }, "an admission failed"),
   });
   const nackListeners = new Set<(nack: Nack) => void>();
