@@ -12,7 +12,7 @@ import { createWorkloadCertificates } from "../identity/workload.js";
 import { noProxyConfigs, type ProxyConfigs, withProxyConfigs } from "../model/proxy-config.js";
 import type { Authenticate, ProxyIdentity } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
-import { createAnalyser } from "./analysis.js";
+import { createAnalyse } from "./analyse.js";
 import { createConfiguration } from "./configuration.js";
 
 export interface ControlPlaneOptions {
@@ -102,14 +102,12 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   });
   const compiler = createCompiler(mesh);
   const keepLastGood = createLastGood();
-  const analyser = createAnalyser(mesh);
   let proxyConfigs = noProxyConfigs;
   options.source.subscribe((events) => {
     const kept = keepLastGood(events);
     for (const judgement of kept.judgements) tellFaults(logger, judgement);
     options.judged?.(kept.judgements);
     proxyConfigs = withProxyConfigs(proxyConfigs, kept.events);
-    analyser.apply(kept.events);
     compiler.apply(kept.events);
   });
   await options.source.synced;
@@ -130,7 +128,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     port: options.webhookPort,
     certificate,
     admit: options.admit(compiler, () => proxyConfigs),
-    analyse: analyser.analyse,
+    analyse: createAnalyse(compiler),
     failed: (error) => logger.error({ error: error.message }, "an admission failed"),
   });
   const nackListeners = new Set<(nack: Nack) => void>();

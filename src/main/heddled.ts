@@ -11,7 +11,6 @@ import { watchKubernetes } from "../watch/kubernetes.js";
 import type { WatchedObject } from "../watch/list-watch.js";
 import { watchNamed } from "../watch/named.js";
 import { createInjector } from "./admit.js";
-import { createAnalyse } from "./analyse.js";
 import { type ControlPlane, startControlPlane } from "./control-plane.js";
 import { createEventRecorder, eventOfNack, eventOfPod } from "./events.js";
 import { ipFamiliesOf } from "./ip-families.js";
@@ -62,7 +61,6 @@ plane = await startControlPlane({
   source: watchKubernetes(kubeConfig, { failed: watchFailed }),
   secrets: adapters.secrets,
   authenticate: createTokenAuthenticator(adapters.reviewToken, tokenAudience),
-  analyse: createAnalyse,
   admit: createInjector({
     revision: settings.revision,
     injection: live.injection,

@@ -8,7 +8,6 @@ import type { MeshConfig } from "../../api/meshconfig.js";
 import { createMemorySecrets } from "../../identity/memory-secrets.js";
 import { parseTemplate } from "../../injection/template.js";
 import { createInjector } from "../../main/admit.js";
-import { createAnalyse } from "../../main/analyse.js";
 import { type ControlPlane, startControlPlane } from "../../main/control-plane.js";
 import type { ProxyIdentity } from "../../serve/configuration.js";
 import type { XdsObserver } from "../../serve/server.js";
@@ -81,7 +80,6 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
       if (identity === undefined) throw new Error("the token is not of this run");
       return identity;
     },
-    analyse: createAnalyse,
     admit: createInjector({
       revision: "default",
       injection: () => ({
