@@ -21,6 +21,7 @@ const findings = async (options: Partial<AnalyzeOptions> = {}): Promise<readonly
     output: "json",
     failureThreshold: "error",
     suppress: [],
+    clusterDomain: "cluster.local",
     kubeconfig: server.kubeconfig,
     ...options,
   });

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { defaultMeshConfig } from "../../../src/api/meshconfig.ts";
 import { collect } from "../../../src/cli/analyze/collect.ts";
 import { readFiles } from "../../../src/cli/analyze/files.ts";
 
@@ -19,7 +20,7 @@ for (const folder of folders)
       files.map((file) => join(samples, folder, file)),
       "default",
     );
-    const { reports, resources } = collect(objects, unreadable);
+    const { reports, resources } = collect(objects, unreadable, defaultMeshConfig);
     assert.equal(reports, []);
     assert.ok(resources > 1);
   });

@@ -98,4 +98,18 @@ test("more of the same: what else earns a code", () => {
   }
 });
 
+test("what a resource's own check tells too is told once, by the code that says more", () => {
+  const same = "match: [{uri: {prefix: /a}}]";
+  const told = reportsOf(
+    virtualService(
+      "a",
+      `{hosts: [reviews], http: [{${same}, ${toReviews}}, {${same}, route: [{destination: {host: reviews}, weight: 1}, {destination: {host: reviews}, weight: 2}]}]}`,
+    ),
+  );
+  assert.equal(
+    told.map(({ code, path }) => `${code} ${path}`),
+    ["HDL0113 spec.http[1].route", "HDL0111 spec.http[1]"],
+  );
+});
+
 test.run();

@@ -1,3 +1,4 @@
+import { defaultMeshConfig } from "../../../../src/api/meshconfig.ts";
 import { collect } from "../../../../src/cli/analyze/collect.ts";
 import { readDocumentsOf } from "../../../../src/cli/analyze/documents.ts";
 import type { Code } from "../../../../src/model/analysis/codes.ts";
@@ -57,5 +58,5 @@ export const delegating = (name: string): string => `{hosts: [reviews], http: [{
 
 export const reportsOf = (yaml: string) => {
   const { objects, unreadable } = readDocumentsOf(`${base}---\n${yaml}`, "test.yaml", "default");
-  return collect(objects, unreadable).reports;
+  return collect(objects, unreadable, defaultMeshConfig).reports;
 };
