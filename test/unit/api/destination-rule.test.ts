@@ -320,7 +320,7 @@ test("hosts, subsets, exportTo and selectors", () => {
   assert.equal(briefs({ host: "a", exportTo: ["*", "x"] }), ["error spec.exportTo"]);
   assert.equal(briefs({ host: "a", exportTo: ["~"] }), ["error spec.exportTo[0]"]);
   assert.equal(briefs({ host: "a", exportTo: ["b"], workloadSelector: {} }), [
-    "warning spec.workloadSelector.matchLabels",
+    "warning spec.workloadSelector",
     "warning spec.exportTo",
   ]);
 });
