@@ -126,7 +126,9 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
     closing ??= (async () => {
       process.off("SIGINT", interrupted);
       process.off("SIGTERM", interrupted);
-      for (const step of undo.reverse()) await step();
+      const faults: unknown[] = [];
+      for (const step of undo.reverse()) await step().catch((error: unknown) => faults.push(error));
+      if (faults.length > 0) throw new AggregateError(faults, "the mesh did not end well");
     })();
     return closing;
   };
