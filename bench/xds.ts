@@ -21,7 +21,7 @@ const mebibyte = 1 << 20;
 const streamsAProcess = 2500;
 const together = 1000;
 /** Connected before the others, so that what is made once for each namespace is told apart from what each proxy costs. */
-const first = 100;
+const firstOf = (streams: number): number => Math.min(100, Math.ceil(streams / 2));
 
 /** Asks the webhook every 20 ms until told to stop; gives the latencies in ms. */
 const probeAdmission = async (start: ControlPlaneStart, until: Promise<unknown>): Promise<readonly number[]> => {
@@ -63,14 +63,13 @@ const connectAll = async (
 };
 
 const measure = async (checkout: string | undefined, streams: number): Promise<Row> => {
+  const first = firstOf(streams);
   const flags = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
   const server = await startChild("control-plane", checkout, flags);
   const loads: Child[] = [];
   try {
     while (loads.length * streamsAProcess < streams) loads.push(await startChild("proxies"));
     const start = await server.ask<ControlPlaneStart>("start", { services, endpoints });
-    await server.ask<Usage>("usage");
-    const empty = await server.ask<Usage>("usage");
     const cold = performance.now();
     await connectAll(loads, start, 0, first);
     const firstSeconds = (performance.now() - cold) / 1000;
@@ -82,6 +81,7 @@ const measure = async (checkout: string | undefined, streams: number): Promise<R
     await connecting;
     const connectSeconds = (performance.now() - began) / 1000;
     const full = await server.ask<Usage>("usage");
+    const perThousand = (bytes: number): number => (bytes / mebibyte / (streams - first)) * 1000;
     const wire = () => Promise.all(loads.map((load) => load.ask<{ received: number }>("wire")));
     const received = async () => (await wire()).reduce((sum, each) => sum + each.received, 0);
     const connectBytes = await received();
@@ -104,9 +104,9 @@ const measure = async (checkout: string | undefined, streams: number): Promise<R
       "encodes/change": (after.encodes - full.encodes) / changes,
       "CPU ms/change": (after.cpuMilliseconds - full.cpuMilliseconds) / changes,
       "wire bytes/change/stream": changeBytes / changes / streams,
-      "RSS MB/1000": ((full.residentBytes - empty.residentBytes) / mebibyte / streams) * 1000,
-      "live MB/1000": ((full.liveBytes - empty.liveBytes) / mebibyte / streams) * 1000,
-      [`first ${first} connected s`]: firstSeconds,
+      "RSS MB/1000": perThousand(full.residentBytes - warm.residentBytes),
+      "heap MB/1000": perThousand(full.liveBytes - warm.liveBytes),
+      "first 100 connected s": firstSeconds,
       "others connected s": connectSeconds,
       "CPU ms/connection": (full.cpuMilliseconds - warm.cpuMilliseconds) / (streams - first),
       "connect MB/stream": connectBytes / mebibyte / streams,
@@ -120,6 +120,22 @@ const measure = async (checkout: string | undefined, streams: number): Promise<R
   }
 };
 
+/** Resident MB that this many connections cost where nothing is served on them; the first hundred are warmth. */
+const measureBare = async (streams: number): Promise<number> => {
+  const [server, load] = [await startChild("bare-server"), await startChild("proxies")];
+  try {
+    const target = await server.ask<object>("start");
+    const first = firstOf(streams);
+    await load.ask("connectBare", { target, count: first });
+    const before = await server.ask<number>("resident");
+    await load.ask("connectBare", { target, count: streams });
+    return (((await server.ask<number>("resident")) - before) / mebibyte / streams) * 1000;
+  } finally {
+    await Promise.all([load.stop(), server.stop()]);
+  }
+};
+
+/** A column a run. */
 const transposed = (rows: readonly Row[]): readonly Row[] =>
   Object.keys(rows[0] ?? {}).map((measured) => ({
     measured,
@@ -128,7 +144,8 @@ const transposed = (rows: readonly Row[]): readonly Row[] =>
 
 const rows: Row[] = [];
 for (const streams of sizes) {
-  if (against !== undefined) rows.push(await measure(against, streams));
-  rows.push(await measure(undefined, streams));
+  const bare = { "bare connections, RSS MB/1000": await measureBare(Math.min(streams, streamsAProcess)) };
+  if (against !== undefined) rows.push({ ...(await measure(against, streams)), ...bare });
+  rows.push({ ...(await measure(undefined, streams)), ...bare });
 }
-report(`xds: ${services} services, ${services * endpoints} endpoints`, transposed(rows));
+report(`xds: ${services} services, ${services * endpoints} endpoints`, rows, transposed(rows));

@@ -11,6 +11,7 @@ import { createInjector } from "../../src/main/admit.js";
 import { type ControlPlane, startControlPlane } from "../../src/main/control-plane.js";
 import { createBatcher } from "../../src/watch/batch.js";
 import { serveParent } from "./child.js";
+import { collectGarbage } from "./garbage.js";
 import { type MeshShape, meshEvents, sliceEvent } from "./mesh.js";
 
 /** The control plane of the benchmarks: the real one, but for objects from memory and token reviews in this process. */
@@ -77,9 +78,8 @@ const start = async (size: MeshShape): Promise<ControlPlaneStart> => {
     authenticate,
     admit: createInjector({
       revision: "default",
-      template: () => template,
-      values: { proxyImage: "heddle/proxyv2:1", initImage: "heddle/proxyv2:1" },
-      cluster: {
+      injection: () => ({ template, values: { proxyImage: "heddle/proxyv2:1", initImage: "heddle/proxyv2:1" } }),
+      cluster: () => ({
         controlPlaneHost: serverName,
         controlPlanePort: 15012,
         trustDomain: defaultMeshConfig.trustDomain,
@@ -87,7 +87,7 @@ const start = async (size: MeshShape): Promise<ControlPlaneStart> => {
         clusterId: "Kubernetes",
         network: "",
         ipFamilies: ["IPv4"],
-      },
+      }),
     }),
     host: "127.0.0.1",
     xdsPort: 0,
@@ -116,10 +116,7 @@ const start = async (size: MeshShape): Promise<ControlPlaneStart> => {
 const usage = async (): Promise<Usage> => {
   const { user, system } = process.cpuUsage();
   const delays = { p99: loopDelay.percentile(99) / 1e6, max: loopDelay.max / 1e6 };
-  for (let round = 0; round < 3; round++) {
-    globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  await collectGarbage();
   const { rss, heapUsed, external } = process.memoryUsage();
   loopDelay.reset();
   return {

@@ -41,24 +41,44 @@ let target: Target = { port: 0, rootsPem: "" };
 const proxies: Proxy[] = [];
 let failure: Error | undefined;
 
+const openSession = (fail: (error: Error) => void): ClientHttp2Session => {
+  const socket = connectTcp({ host: "127.0.0.1", port: target.port, noDelay: true });
+  const tls = connectTls({ socket, ca: target.rootsPem, servername: serverName, ALPNProtocols: ["h2"] });
+  const session = connect(`https://${serverName}`, {
+    createConnection: () => tls,
+    settings: { initialWindowSize: 1 << 20, enablePush: false },
+  });
+  session.on("error", (error: Error) => {
+    failure ??= error;
+    fail(error);
+  });
+  session.once("connect", () => session.setLocalWindowSize(1 << 20));
+  proxies.push({ session, socket });
+  return session;
+};
+
+/** One stream on a connection of its own, with a token, on which nothing is said. */
+const connectBare = (): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const stream = openSession(reject).request(
+      { ":method": "POST", ":path": path, authorization: `Bearer ${"x".repeat(1000)}` },
+      { endStream: false },
+    );
+    stream.on("error", reject);
+    stream.once("data", () => resolve());
+    stream.write("x");
+  });
+
 /** Resolves when the proxy has acknowledged a first response of every type. */
 const connectProxy = (index: number, endpointsEach: number): Promise<void> =>
   new Promise((resolve, reject) => {
     const service = Math.floor(index / endpointsEach);
     const [namespace, pod] = [namespaceOf(service), podName(service, index % endpointsEach)];
-    const socket = connectTcp({ host: "127.0.0.1", port: target.port, noDelay: true });
-    const tls = connectTls({ socket, ca: target.rootsPem, servername: serverName, ALPNProtocols: ["h2"] });
-    const session = connect(`https://${serverName}`, {
-      createConnection: () => tls,
-      settings: { initialWindowSize: 1 << 20, enablePush: false },
-    });
     const fail = (error: Error): void => {
       failure ??= error;
       reject(error);
     };
-    session.on("error", fail);
-    session.once("connect", () => session.setLocalWindowSize(1 << 20));
-    proxies.push({ session, socket });
+    const session = openSession(reject);
     const stream = session.request(
       {
         ":method": "POST",
@@ -121,6 +141,11 @@ const connectAll = async (input: {
   );
 };
 
+const connectBares = async (input: { readonly target: Target; readonly count: number }): Promise<void> => {
+  target = input.target;
+  await Promise.all(Array.from({ length: input.count }, connectBare));
+};
+
 const wire = (): { readonly received: number; readonly sent: number } => {
   if (failure !== undefined) throw failure;
   return {
@@ -129,8 +154,4 @@ const wire = (): { readonly received: number; readonly sent: number } => {
   };
 };
 
-const disconnect = (): void => {
-  for (const { session } of proxies.splice(0)) session.destroy();
-};
-
-serveParent({ connect: connectAll, wire, disconnect });
+serveParent({ connect: connectAll, connectBare: connectBares, wire });

@@ -1,3 +1,5 @@
+import { availableParallelism, loadavg } from "node:os";
+
 export type Row = Readonly<Record<string, string | number>>;
 
 const text = (value: string | number | undefined): string => {
@@ -6,12 +8,13 @@ const text = (value: string | number | undefined): string => {
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(value < 1 ? 3 : 2);
 };
 
-/** Prints rows as an aligned table; with `--json` among the arguments, one JSON object a line follows it. */
-export const report = (title: string, rows: readonly Row[]): void => {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const lines = [columns, ...rows.map((row) => columns.map((column) => text(row[column])))];
+/** Prints an aligned table; with `--json` among the arguments, each row follows it as one line of JSON. */
+export const report = (title: string, rows: readonly Row[], table: readonly Row[] = rows): void => {
+  const columns = [...new Set(table.flatMap((row) => Object.keys(row)))];
+  const lines = [columns, ...table.map((row) => columns.map((column) => text(row[column])))];
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)));
-  console.log(`\n${title}`);
+  const load = loadavg()[0]!.toFixed(1);
+  console.log(`\n${title} (${availableParallelism()} cores, load average ${load})`);
   for (const line of lines)
     console.log(
       line

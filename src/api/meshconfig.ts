@@ -4,6 +4,9 @@ import type { Finding } from "./kind.js";
 import { type MeshConfigFields, MeshConfigSchema, unusedMeshConfigFields } from "./meshconfig-schema.js";
 import { checkExportTo, checkLabels, domainFault, labelNameFault, wildcardDomainFault } from "./names.js";
 import { checkConnectionPool } from "./networking/connection-pool.js";
+import { checkLocality } from "./networking/locality-check.js";
+import { checkOutlierDetection } from "./networking/outlier-detection-check.js";
+import { checkRetries } from "./networking/virtual-service-check-policy.js";
 import { isObject, nodeOf, normalize } from "./normalize.js";
 import { createSchemaCheck } from "./schema-findings.js";
 
@@ -126,6 +129,13 @@ const check = (fields: MeshConfigFields): readonly Finding[] => [
   ),
   ...checkSelectors(fields),
   ...checkConnectionPool(`${root}.defaultTrafficPolicy.connectionPool`, fields.defaultTrafficPolicy?.connectionPool),
+  ...checkOutlierDetection(
+    `${root}.defaultTrafficPolicy.outlierDetection`,
+    fields.defaultTrafficPolicy?.outlierDetection,
+  ),
+  ...checkRetries(fields.defaultHttpRetryPolicy, undefined, `${root}.defaultHttpRetryPolicy`),
+  // Outlier detection, without which failover does nothing, is each DestinationRule's.
+  ...checkLocality(`${root}.localityLbSetting`, fields.localityLbSetting, true),
 ];
 
 const notEmpty = (values: readonly string[] | undefined): readonly string[] =>

@@ -1,4 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import type { MeshConfig } from "../api/meshconfig.js";
 import type { HttpProxyListener } from "../model/sidecar-scope.js";
 import { TrafficDirection } from "../proto/envoy/config/core/v3/base_pb.js";
 import { type Listener, ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
@@ -13,7 +14,7 @@ import { blockedHosts } from "./routes/virtual-hosts.js";
 export const httpProxyRouteName = "http_proxy";
 
 /** A listener that clients use as their HTTP proxy. */
-export const httpProxyListener = ({ port, bind }: HttpProxyListener): Listener =>
+export const httpProxyListener = ({ port, bind }: HttpProxyListener, mesh: MeshConfig): Listener =>
   create(ListenerSchema, {
     name: `${bind}_${port}`,
     address: boundAddress(bind, port),
@@ -22,6 +23,7 @@ export const httpProxyListener = ({ port, bind }: HttpProxyListener): Listener =
       chain("http_proxy", {}, [
         httpConnectionManager({
           direction: "outbound",
+          mesh,
           statPrefix: `outbound_${httpProxyRouteName}`,
           routes: { name: httpProxyRouteName },
         }),

@@ -1,8 +1,6 @@
 import type { Pod } from "../api/kubernetes.js";
+import type { MeshConfig } from "../api/meshconfig.js";
 import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
-import { findDestinationRule, policyFor } from "../model/destination-rule.js";
-import { type InboundPort, inboundPortsOf } from "../model/inbound.js";
-import { type IngressPort, ingressOf } from "../model/ingress.js";
 import type { Snapshot } from "../model/snapshot.js";
 import { type Cluster, ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
 import { type Listener, ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
@@ -14,6 +12,7 @@ import { boundAddress } from "./listeners/addresses.js";
 import { boundInbound, virtualInbound } from "./listeners/inbound.js";
 import { createPatcher } from "./patcher.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
+import { type ServedPort, servedPortsOf } from "./served-ports.js";
 import { createView, type WritableView } from "./view.js";
 
 /** What a pod serves: its listener, and clusters to its own application. */
@@ -25,39 +24,7 @@ export interface Inbound {
 const isTransparent = (pod: Pod): boolean =>
   pod.metadata?.annotations?.["sidecar.istio.io/interceptionMode"] === "TPROXY";
 
-/** The policy of the service's own DestinationRule, as a client of its namespace has it. */
-const poolOf = (snapshot: Snapshot, { service, servicePort }: InboundPort, client: Client) => {
-  const rule = findDestinationRule(
-    snapshot.destinationRulesOfNamespace,
-    { namespace: service.namespace, labels: client.labels },
-    service,
-    snapshot.mesh.rootNamespace,
-  );
-  return rule === undefined ? undefined : policyFor(rule, servicePort.port, "", snapshot.mesh);
-};
-
-interface Served extends IngressPort {
-  readonly policy: ReturnType<typeof poolOf>;
-}
-
-/** What the pod's Sidecar says, or else its services. */
-const servedPortsOf = (snapshot: Snapshot, pod: Pod, client: Client): readonly Served[] =>
-  ingressOf(client.sidecar, pod.status?.podIP ?? "", client.isRedirected)?.map((port) => ({
-    ...port,
-    policy: client.sidecar?.spec.inboundConnectionPool && { connectionPool: client.sidecar.spec.inboundConnectionPool },
-  })) ??
-  inboundPortsOf(snapshot, pod).map((served) => ({
-    port: served.port,
-    protocol: served.protocol,
-    bind: undefined,
-    endpoint: undefined,
-    policy: poolOf(snapshot, served, client),
-  }));
-
-const applicationCluster = (
-  { port, endpoint, policy }: Served,
-  common: { readonly mesh: Snapshot["mesh"]; readonly isTransparent: boolean },
-): Cluster => {
+const clusterOf = ({ port, policy, endpoint }: ServedPort, common: Common): Cluster => {
   const options = { ...common, name: inboundClusterName(port), policy };
   if (endpoint === undefined) return inboundCluster(options);
   return ingressCluster(
@@ -65,6 +32,11 @@ const applicationCluster = (
     typeof endpoint === "string" ? boundAddress(endpoint, 0) : boundAddress(endpoint.address, endpoint.port),
   );
 };
+
+interface Common {
+  readonly mesh: MeshConfig;
+  readonly isTransparent: boolean;
+}
 
 interface Encoded {
   readonly clusters: readonly EncodedResource[];
@@ -103,23 +75,17 @@ export const createInbound = (): Inbound => {
       const { mesh } = snapshot;
       const ports = servedPortsOf(snapshot, pod, client);
       const families = familiesOf(pod);
-      const key = JSON.stringify([
-        ports,
-        families,
-        isTransparent(pod),
-        client.isRedirected,
-        client.filters.map(({ metadata }) => [metadata?.namespace, metadata?.name, metadata?.resourceVersion]),
-      ]);
+      const common: Common = { mesh, isTransparent: isTransparent(pod) };
+      const key = JSON.stringify([ports, families, common.isTransparent, client.key]);
       if (key === made) return;
       made = key;
-      const common = { mesh, isTransparent: isTransparent(pod) };
       const redirected = ports.filter(({ bind }) => bind === undefined);
       const { clusters, listeners } = encode(
         [
           ...(client.isRedirected
             ? [inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined })]
             : []),
-          ...ports.map((port) => applicationCluster(port, common)),
+          ...ports.map((port) => clusterOf(port, common)),
         ],
         [
           ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, families })] : []),

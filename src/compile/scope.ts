@@ -219,8 +219,8 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
         view.set(typeUrls.cluster, encodeResource(typeUrls.cluster, cluster.name, ClusterSchema, cluster));
     }
     for (const written of [
-      ...(client.isRedirected ? [virtualOutbound(client.families, policy)] : []),
-      ...(lookup.sidecar?.httpProxies ?? []).map(httpProxyListener),
+      ...(client.isRedirected ? [virtualOutbound(client.families, policy, mesh)] : []),
+      ...(lookup.sidecar?.httpProxies ?? []).map((listener) => httpProxyListener(listener, mesh)),
       ...patcher.addedListeners(),
     ]) {
       const listener = patcher.listener(written);

@@ -1,5 +1,7 @@
+import type { ConnectionPoolSettings } from "../api/networking/connection-pool.js";
 import type { Sidecar } from "../api/networking/sidecar.js";
-import { type Protocol, protocolOf } from "./protocol.js";
+import type { Protocol } from "./protocol.js";
+import { declaredProtocol } from "./service-entry.js";
 
 /** One port that a workload serves because its Sidecar says so. */
 export interface IngressPort {
@@ -9,6 +11,7 @@ export interface IngressPort {
   readonly bind: string | undefined;
   /** Where the application is: `unix://` and a path, or an address and port; undefined for where the caller meant. */
   readonly endpoint: string | { readonly address: string; readonly port: number } | undefined;
+  readonly connectionPool: ConnectionPoolSettings | undefined;
 }
 
 const wildcards: ReadonlySet<string> = new Set(["", "0.0.0.0", "::"]);
@@ -28,15 +31,16 @@ export const ingressOf = (
 ): readonly IngressPort[] | undefined => {
   const ingress = sidecar?.spec.ingress ?? [];
   if (ingress.length === 0) return undefined;
-  return ingress.map(({ port, bind, captureMode, defaultEndpoint }) => {
+  return ingress.map(({ port, bind, captureMode, defaultEndpoint, connectionPool }) => {
     const number = port.number ?? 0;
     const isBound = captureMode === "NONE" || !isRedirected;
     const endpoint = defaultEndpoint || (isBound ? `127.0.0.1:${number}` : "");
     return {
       port: number,
-      protocol: protocolOf({ name: port.protocol?.toLowerCase(), port: number }),
+      protocol: declaredProtocol(port.protocol),
       bind: isBound ? bind || podAddress : undefined,
       endpoint: endpoint === "" ? undefined : endpointOf(endpoint, podAddress),
+      connectionPool: connectionPool ?? sidecar?.spec.inboundConnectionPool,
     };
   });
 };

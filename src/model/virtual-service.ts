@@ -2,6 +2,7 @@ import { warning } from "../api/findings.js";
 import type { Finding } from "../api/kind.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import type { HttpRoute, VirtualService } from "../api/networking/virtual-service.js";
+import { usesClaims } from "../api/networking/virtual-service-match.js";
 import { qualifiedHost } from "./host.js";
 import { mergeDelegated } from "./virtual-service-delegates.js";
 import {
@@ -79,6 +80,8 @@ interface Rules {
   readonly findings: readonly Finding[];
 }
 
+const claimsNotice = "matches claims, which sidecars leave out; match them in a VirtualService of a gateway alone";
+
 const nothing = (path: string, message: string): Rules => ({ rules: [], findings: [warning(path, message)] });
 
 /** The rules of the VirtualService that a rule delegates to, in its place. */
@@ -100,6 +103,7 @@ const delegatedRules = (
   const exportTo = exportToOf(delegate, mesh);
   if (!exportTo.has("*") && !exportTo.has(namespace))
     return nothing(path, `${key} is not exported to ${namespace}, so the rule is left out; add that to its exportTo`);
+  const isForMesh = (root.spec.gateways?.length ?? 0) === 0 || root.spec.gateways!.includes("mesh");
   const own = httpRule(route, { namespace, clusterDomain: mesh.clusterDomain });
   const scope: NameScope = { namespace: identity.namespace, clusterDomain: mesh.clusterDomain };
   const merged = (delegate.spec.http ?? []).map((each, index): Rules => {
@@ -108,7 +112,10 @@ const delegatedRules = (
       return nothing(path, `${where} delegates in turn, which is not allowed, so it is left out`);
     const result = mergeDelegated(own, httpRule(each, scope));
     return "value" in result
-      ? { rules: [result.value], findings: [] }
+      ? {
+          rules: [result.value],
+          findings: isForMesh && each.match?.some(usesClaims) ? [warning(path, `${where} ${claimsNotice}`)] : [],
+        }
       : nothing(
           path,
           `${where} is left out: its ${result.conflict} is not within the match of the rule that delegates`,

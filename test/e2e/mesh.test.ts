@@ -1,5 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { openAuthority } from "../../src/identity/authority.ts";
+import { createMemorySecrets } from "../../src/identity/memory-secrets.ts";
 import { waitFor } from "../cluster/processes.ts";
 import { addresses } from "../cluster/settings.ts";
 import { captureBetween, isClientHello, isTlsRecord, type Packet } from "./support/capture.ts";
@@ -202,6 +204,50 @@ check(`a rollout of ${rolloutReplicas} pods under load loses no request`, async 
   console.error(`# rollout of ${rolloutReplicas} pods: ${JSON.stringify(result)}`);
   assert.is(result.failed, 0, JSON.stringify(result.failures));
   assert.ok(result.pods > rolloutReplicas, "pods of both generations answered");
+});
+
+check("a CA bundle that someone takes away is back within a second", async ({ mesh }) => {
+  const bundle = (): Promise<string> =>
+    mesh.kubectl(
+      ...["get", "mutatingwebhookconfiguration", "heddle-sidecar-injector"],
+      ...["-o", "jsonpath={.webhooks[0].clientConfig.caBundle}"],
+    );
+  const before = await bundle();
+  const patch = JSON.stringify([{ op: "remove", path: "/webhooks/0/clientConfig/caBundle" }]);
+  await mesh.kubectl("patch", "mutatingwebhookconfiguration", "heddle-sidecar-injector", "--type=json", "-p", patch);
+  await waitFor("the bundle is back", async () => (await bundle()) === before, 2);
+});
+
+check("a pod that can have no sidecar makes an Event on its ReplicaSet", async ({ mesh }) => {
+  await mesh.apply(...client({ name: "hosted", namespace: meshed, spec: { hostNetwork: true } }));
+  const events = (): Promise<string> =>
+    mesh.kubectl(
+      ...["get", "events", "-n", meshed, "--field-selector", "reason=SidecarNotInjected"],
+      ...["-o", "jsonpath={range .items[*]}{.involvedObject.kind} {.message}{end}"],
+    );
+  await waitFor("the Event", async () => /^ReplicaSet pod hosted-.*hostNetwork/.test(await events()), 30);
+  await mesh.kubectl("delete", "deployment,serviceaccount", "hosted", "-n", meshed, "--wait=false");
+});
+
+check("a new cacerts gives every workload a certificate of the new root and loses no request", async ({ mesh }) => {
+  const clientHash = async (): Promise<string> => {
+    const { headers } = JSON.parse((await mesh.get(meshed, "deployment/client", "http://echo/")).body) as Report;
+    return /Hash=(\w+)/.exec(headers["x-forwarded-client-cert"] ?? "")?.[1] ?? "";
+  };
+  const store = createMemorySecrets();
+  await openAuthority(store, "cluster.local");
+  const before = await clientHash();
+  const stop = await mesh.startLoad(meshed, "deployment/client", "http://echo/", 600, 4);
+  await mesh.apply({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "cacerts", namespace: "istio-system" },
+    stringData: await store.read("istio-ca-secret"),
+  });
+  // Ten seconds until the bundle is out, then a random moment within a minute.
+  await waitFor("the client has another certificate", async () => (await clientHash()) !== before, 120);
+  const result = await stop();
+  assert.is(result.failed, 0, JSON.stringify(result.failures));
 });
 
 check("uninstall leaves nothing behind", async ({ mesh, before }) => {

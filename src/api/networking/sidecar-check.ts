@@ -169,7 +169,7 @@ export const checkSidecar = ({ spec }: Sidecar): readonly Finding[] => {
   const sets =
     ingress.length + egress.length > 0 || inboundConnectionPool !== undefined || outboundTrafficPolicy !== undefined;
   return [
-    ...checkSelector("spec.workloadSelector", workloadSelector?.labels, workloadSelector !== undefined),
+    ...checkSelector("spec.workloadSelector", workloadSelector, "labels"),
     ...(sets
       ? []
       : [error("spec", "sets nothing; give egress, ingress, inboundConnectionPool or outboundTrafficPolicy")]),

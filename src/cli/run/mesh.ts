@@ -87,9 +87,11 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
     },
     admit: createInjector({
       revision: "default",
-      template: () => template,
-      values: { proxyImage: "heddle/proxyv2", initImage: "heddle/proxyv2", logLevel: "warning" },
-      cluster: {
+      injection: () => ({
+        template,
+        values: { proxyImage: "heddle/proxyv2", initImage: "heddle/proxyv2", logLevel: "warning" },
+      }),
+      cluster: () => ({
         controlPlaneHost: serverName,
         controlPlanePort: 15012,
         trustDomain: mesh.trustDomain,
@@ -97,7 +99,7 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
         clusterId: "Kubernetes",
         network: "",
         ipFamilies: network.families,
-      },
+      }),
     }),
     host: network.gateway,
     xdsPort: 15012,

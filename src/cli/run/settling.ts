@@ -29,6 +29,8 @@ export const createSettling = (): {
       refused: () => {},
     },
     settled: async () => {
+      // What has just been changed is on its way: a batch and a turn of the event loop come before the first push.
+      note(0);
       for (;;) {
         const quiet = performance.now() - last;
         if (quiet > (outstanding <= 0 ? quietMilliseconds : lostMilliseconds)) break;

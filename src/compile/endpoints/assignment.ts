@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
-import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
 import type { Endpoint, ServicePort } from "../../model/service.js";
 import type { AddressSchema } from "../../proto/envoy/config/core/v3/address_pb.js";
 import {
@@ -8,7 +7,7 @@ import {
   ClusterLoadAssignmentSchema,
 } from "../../proto/envoy/config/endpoint/v3/endpoint_pb.js";
 import type { Init } from "../init.js";
-import { localityRule, type TrafficDistribution } from "./locality.js";
+import { type LocalityMesh, localityRule, type TrafficDistribution } from "./locality.js";
 import { endpointGroups, type ProxyContext } from "./priorities.js";
 
 export { dependsOnProxy, dependsOnProxyLabels, type TrafficDistribution } from "./locality.js";
@@ -48,7 +47,7 @@ export interface LoadAssignmentOptions {
   /** Of the subset. */
   readonly endpoints: readonly Endpoint[];
   readonly policy: TrafficPolicy;
-  readonly mesh: MeshTrafficSettings;
+  readonly mesh: LocalityMesh;
   /** Whom it is for, where `dependsOnProxy`; without one, endpoints are not ranked. */
   readonly proxy: ProxyContext | undefined;
   readonly trafficDistribution?: TrafficDistribution | undefined;

@@ -18,7 +18,7 @@ export interface ServedPort {
 }
 
 const permissiveTls = (mesh: MeshConfig, alpn: readonly string[]) => ({
-  transportSocket: serverTls(mesh.trustDomain, alpn),
+  transportSocket: serverTls(mesh, alpn),
 });
 
 /**
@@ -37,6 +37,7 @@ const permissiveChains = (
   const http = (): Filter =>
     httpConnectionManager({
       direction: "inbound",
+      mesh,
       statPrefix: `inbound_${label}`,
       routes: {
         inline:
@@ -59,17 +60,22 @@ const permissiveChains = (
       ];
     case "tcp":
       return [
-        chain(`${label}-mtls-tcp`, { ...tls, applicationProtocols: anyMeshAlpn }, [tcpProxy(cluster)], tcpTls),
-        chain(`${label}-tls`, tls, [tcpProxy(cluster)]),
-        chain(`${label}-tcp`, raw, [tcpProxy(cluster)]),
+        chain(`${label}-mtls-tcp`, { ...tls, applicationProtocols: anyMeshAlpn }, [tcpProxy(cluster, mesh)], tcpTls),
+        chain(`${label}-tls`, tls, [tcpProxy(cluster, mesh)]),
+        chain(`${label}-tcp`, raw, [tcpProxy(cluster, mesh)]),
       ];
     case "auto":
       return [
         chain(`${label}-mtls-http`, { ...tls, applicationProtocols: [...meshHttpAlpn] }, [http()], httpTls),
-        chain(`${label}-mtls-tcp`, { ...tls, applicationProtocols: [...meshTcpAlpn] }, [tcpProxy(cluster)], tcpTls),
-        chain(`${label}-tls`, tls, [tcpProxy(cluster)]),
+        chain(
+          `${label}-mtls-tcp`,
+          { ...tls, applicationProtocols: [...meshTcpAlpn] },
+          [tcpProxy(cluster, mesh)],
+          tcpTls,
+        ),
+        chain(`${label}-tls`, tls, [tcpProxy(cluster, mesh)]),
         chain(`${label}-http`, { ...raw, ...plainHttp("http1", "http2") }, [http()]),
-        chain(`${label}-tcp`, raw, [tcpProxy(cluster)]),
+        chain(`${label}-tcp`, raw, [tcpProxy(cluster, mesh)]),
       ];
   }
 };
@@ -96,7 +102,7 @@ export const virtualInbound = ({ ports, families, isTransparent, mesh }: Virtual
       httpInspector(ports.filter(({ protocol }) => protocol !== "auto").map(({ port }) => port)),
     ],
     filterChains: [
-      chain("virtualInbound-blackhole", { destinationPort: inboundPort }, [tcpProxy(blackHoleCluster)]),
+      chain("virtualInbound-blackhole", { destinationPort: inboundPort }, [tcpProxy(blackHoleCluster, mesh)]),
       ...ports.flatMap((port) => permissiveChains(port, mesh)),
       ...permissiveChains(undefined, mesh),
     ],

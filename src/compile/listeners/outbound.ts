@@ -13,15 +13,16 @@ export type OutboundTrafficPolicy = MeshConfig["outboundTrafficPolicy"];
 
 const outbound = { bindToPort: false, trafficDirection: TrafficDirection.OUTBOUND } as const;
 
-const unknownTcp = (policy: OutboundTrafficPolicy) =>
-  tcpProxy(policy === "ALLOW_ANY" ? passthroughCluster : blackHoleCluster);
+const unknownTcp = (policy: OutboundTrafficPolicy, mesh: MeshConfig) =>
+  tcpProxy(policy === "ALLOW_ANY" ? passthroughCluster : blackHoleCluster, mesh);
 
 /** HTTP told from the client's first bytes: a chain for HTTP/1 and one for HTTP/2, which offer different ALPN. */
-const detectedHttpChains = (statPrefix: string, routeName: string): readonly FilterChain[] =>
+const detectedHttpChains = (statPrefix: string, routeName: string, mesh: MeshConfig): readonly FilterChain[] =>
   (["http1", "http2"] as const).map((version) =>
     chain(version, plainHttp(version), [
       httpConnectionManager({
         direction: "outbound",
+        mesh,
         statPrefix,
         routes: { name: routeName },
         filters: [offerAlpn(version === "http1" ? clientAlpn.http : clientAlpn.http2)],
@@ -30,15 +31,15 @@ const detectedHttpChains = (statPrefix: string, routeName: string): readonly Fil
   );
 
 /** Takes all that is redirected; hands it to the listener of its original destination, else passes it on. */
-export const virtualOutbound = (families: IpFamilies, policy: OutboundTrafficPolicy): Listener =>
+export const virtualOutbound = (families: IpFamilies, policy: OutboundTrafficPolicy, mesh: MeshConfig): Listener =>
   create(ListenerSchema, {
     name: "virtualOutbound",
     ...anyAddress(outboundPort, families),
     trafficDirection: TrafficDirection.OUTBOUND,
     useOriginalDst: true,
     filterChains: [
-      chain("virtualOutbound-trap", { destinationPort: outboundPort }, [tcpProxy(blackHoleCluster)]),
-      chain("virtualOutbound-catchall-tcp", {}, [unknownTcp(policy)]),
+      chain("virtualOutbound-trap", { destinationPort: outboundPort }, [tcpProxy(blackHoleCluster, mesh)]),
+      chain("virtualOutbound-catchall-tcp", {}, [unknownTcp(policy, mesh)]),
     ],
   });
 
@@ -65,6 +66,7 @@ export const portListener = (options: PortListenerOptions): Listener => {
   const http = chain("http", plainHttp("http1", "http2"), [
     httpConnectionManager({
       direction: "outbound",
+      mesh,
       statPrefix: `outbound_0.0.0.0_${port}`,
       routes: { name: String(port) },
     }),
@@ -76,7 +78,7 @@ export const portListener = (options: PortListenerOptions): Listener => {
     ...(bind === undefined ? anyAddress(port, families) : { bindToPort: true, address: boundAddress(bind, port) }),
     listenerFilters: [tlsInspector(), ...(options.hasHttp ? [httpInspector()] : [])],
     filterChains: [...(options.hasHttp ? [http] : []), ...options.chains],
-    defaultFilterChain: options.otherwise ?? chain("PassthroughFilterChain", {}, [unknownTcp(options.policy)]),
+    defaultFilterChain: options.otherwise ?? chain("PassthroughFilterChain", {}, [unknownTcp(options.policy, mesh)]),
   });
 };
 
@@ -99,7 +101,7 @@ export const addressListener = (options: AddressListenerOptions): Listener => {
   const byName = chains.some(({ filterChainMatch }) => (filterChainMatch?.serverNames.length ?? 0) > 0);
   const inspects = detectedRoutes !== undefined || byName;
   const detected =
-    detectedRoutes === undefined ? [] : detectedHttpChains(`outbound_${address}_${port}`, detectedRoutes);
+    detectedRoutes === undefined ? [] : detectedHttpChains(`outbound_${address}_${port}`, detectedRoutes, mesh);
   return create(ListenerSchema, {
     ...outbound,
     ...(inspects ? detection(mesh) : {}),

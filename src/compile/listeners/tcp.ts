@@ -1,6 +1,7 @@
 import type { MeshService, ServicePort } from "../../model/service.js";
 import type { Destination } from "../../model/virtual-service-rules.js";
 import type { FilterChain } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
+import { accessLogs } from "../access-log.js";
 import { outboundClusterName } from "../clusters/names.js";
 import { tcpProxyPolicy } from "../clusters/route-policy.js";
 import type { PortPart } from "../port-part.js";
@@ -37,7 +38,10 @@ const l4Of = (lookup: Recording, service: MeshService, port: ServicePort) => {
   /** Pools, hashing and tunnels are those of where the connection goes; of several, the first. */
   const proxyTo = (clusters: L4Route["clusters"], destination: Destination) => {
     const found = policyOf(destination);
-    return weightedTcpProxy(clusters, found === undefined ? {} : tcpProxyPolicy(found.policy, found.service));
+    return weightedTcpProxy(clusters, {
+      ...(found === undefined ? {} : tcpProxyPolicy(found.policy, found.service)),
+      accessLog: accessLogs(lookup.snapshot.mesh),
+    });
   };
   const routes = rule === undefined ? [] : [...tlsRoutes(rule, context), ...tcpRoutes(rule, context)];
   const isGeneral = ({ match }: L4Route): boolean =>

@@ -57,6 +57,11 @@ const faults: readonly (readonly [unknown, RegExp])[] = [
     { defaultTrafficPolicy: { connectionPool: { tcp: { connectTimeout: "0s" } } } },
     /connectionPool\.tcp\.connectTimeout/,
   ],
+  [{ defaultHttpRetryPolicy: { attempts: 2, retryOn: "5xx,teapot" } }, /defaultHttpRetryPolicy\.retryOn: "teapot"/],
+  [
+    { localityLbSetting: { distribute: [{ from: "a", to: { b: 60 } }] } },
+    /^meshConfig\.localityLbSetting\.distribute\[0\]\.to/,
+  ],
 ];
 for (const [fields, message] of faults)
   test(`refuses ${JSON.stringify(fields)}`, () => {

@@ -90,7 +90,7 @@ const cases: readonly (readonly [ConfigurationKind, unknown, ...RegExp[]])[] = [
   [
     "ServiceEntry",
     { ...web, workloadSelector: { labels: { "a/b/c": "x" } } },
-    /^E spec\.workloadSelector\["a\/b\/c"\]/,
+    /^E spec\.workloadSelector\.labels\["a\/b\/c"\]/,
   ],
   ["ServiceEntry", { ...web, exportTo: ["*", "shop"] }, /^E spec\.exportTo: .*stands alone/],
   ["ServiceEntry", { ...web, exportTo: ["~"] }],
