@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
 import type { V1Container, V1Pod } from "@kubernetes/client-node";
 import type { Pod, Service } from "../../api/kubernetes.js";
 import type { Sidecar } from "../../api/networking/sidecar.js";
@@ -84,6 +85,16 @@ const sidecarOf = (pod: Pod, services: readonly Service[], applicationAddress: s
   };
 };
 
+const isTaken = (address: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ host: address, port: explicitOutboundPort });
+    socket.once("error", () => resolve(false));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
+
 /**
  * Pods for an ordinary user: each has two addresses of 127.0.0.0/8, one for its proxy, which is the pod's, and one for
  * its application. Nothing is redirected: the application is told by HOST where to listen and by HTTP_PROXY whom to ask,
@@ -97,7 +108,9 @@ export const createLoopback = async (): Promise<Network> => {
   let last = 1;
 
   const addPod = async (): Promise<PodNetwork> => {
-    const host = ++last;
+    let host = ++last;
+    // Another program there would take what is meant for this pod, and answer for it.
+    while (await isTaken(`127.88.${slot.number}.${host}`)) host = ++last;
     const address = `127.88.${slot.number}.${host}`;
     const applicationAddress = `127.89.${slot.number}.${host}`;
     applicationAddresses.set(address, applicationAddress);
@@ -114,7 +127,9 @@ export const createLoopback = async (): Promise<Network> => {
     return {
       addresses: [address],
       applicationAddress,
-      wrap: (words) => words,
+      // Ends with this process, however that ends.
+      wrap: (words, user) => [...(user === undefined ? [] : ["setpriv", "--pdeathsig=KILL", "--"]), ...words],
+      curl: (url) => `curl --proxy http://${address}:${explicitOutboundPort} ${url}`,
       fit: (container, pod) => {
         if (container.name.startsWith("istio-init")) return undefined;
         if (container.name !== "istio-proxy") return fitApplication(container, pod);

@@ -44,6 +44,8 @@ export interface PodNetwork {
   readonly fit: (container: V1Container, pod: V1Pod) => V1Container | undefined;
   /** Program and arguments that run `words` there as this user, or else as this process's own. */
   readonly wrap: (words: readonly string[], user?: ProcessUser) => readonly string[];
+  /** A command of the shell that asks for the URL as the pod's application would. */
+  readonly curl: (url: string) => string;
   /** Host names that resolve there, besides localhost and the pod's own. */
   readonly setHosts: (hosts: readonly (readonly [name: string, address: string])[]) => Promise<void>;
   /** An nftables transaction that makes virtual addresses of Services reach their endpoints. */
@@ -158,6 +160,7 @@ export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): P
       addresses,
       applicationAddress: families[0] === "IPv6" ? "::1" : "127.0.0.1",
       fit: (container) => container,
+      curl: (url) => `ip netns exec ${name} setpriv --reuid=65534 curl ${url}`,
       wrap: (words, user) => [...["ip", "netns", "exec", name], ...(user === undefined ? [] : become(user)), ...words],
       setHosts,
       setServices: async (ruleset) => {

@@ -1,4 +1,4 @@
-import type { XdsObserver } from "../../../src/serve/server.js";
+import type { XdsObserver } from "../../serve/server.js";
 
 const quietMilliseconds = 60;
 const lostMilliseconds = 1500;
