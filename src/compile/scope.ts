@@ -31,9 +31,11 @@ export interface Scope {
   readonly base: Scope | undefined;
   /** Endpoints that are another for each place, over `view`. */
   readonly placeView: (place: ProxyPlace) => WritableView;
-  /** Recompiles these hosts, the base's having been recompiled (`below`). Nothing is told before `commit`. */
+  /** Recompiles these hosts, the base's having been recompiled (`below`). Nothing is told before `tell`. */
   readonly update: (snapshot: Snapshot, hosts: Iterable<string>, below?: ScopeChange) => ScopeChange;
-  readonly commit: () => void;
+  readonly tell: () => void;
+  /** Once all scopes have told. */
+  readonly settle: () => void;
   readonly outputOf: (host: string) => EncodedOutput | undefined;
   readonly hosts: () => Iterable<string>;
   readonly claimants: (id: ResourceId) => ReadonlySet<string>;
@@ -248,9 +250,13 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       target.view.commit();
       return target.view;
     },
-    commit: () => {
-      view.commit();
-      for (const target of places.values()) target.view.commit();
+    tell: () => {
+      view.tell();
+      for (const target of places.values()) target.view.tell();
+    },
+    settle: () => {
+      view.settle();
+      for (const target of places.values()) target.view.settle();
     },
   };
 };
