@@ -74,7 +74,10 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
   const claims = new Map<ResourceId, Set<string>>();
   /** Of a port, until something on it changes. */
   const known = new Map<number, { readonly hosts: readonly string[]; readonly parts: readonly PortPart[] }>();
-  const listenerKeys = new Map<number, readonly unknown[]>();
+  const sharedListeners = new Map<
+    number,
+    { readonly key: readonly unknown[]; readonly made: EncodedResource | undefined }
+  >();
   let lookup = createLookup(first, client);
   const policy = lookup.sidecar?.outboundTrafficPolicy ?? mesh.outboundTrafficPolicy;
 
@@ -99,11 +102,24 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     else view.set(type, resource);
   };
 
+  /** Whether the scope has a say in it, so that another one below may be another here. */
+  const isOwn = (id: ResourceId): boolean => {
+    const { type, name } = partsOf(id);
+    const isReplaced = (host: string): boolean => outputs.has(host);
+    return claims.has(id) || view.now(type, name) !== undefined || [...(base?.claimants(id) ?? [])].some(isReplaced);
+  };
+
   /** Two hosts can have the same listener (headless services that share pods): the first by name has it. */
   const settle = (id: ResourceId): void => {
     const below = [...(base?.claimants(id) ?? nothing)].filter((host) => !outputs.has(host));
     const [host] = [...(claims.get(id) ?? nothing), ...below].sort();
     put(id, host === undefined ? undefined : outputOf(host)?.resources.get(id));
+  };
+
+  const makeListener = (options: SharedPortOptions): EncodedResource | undefined => {
+    const written = sharedListener(options);
+    const listener = written === undefined ? undefined : patcher.listener(written);
+    return listener && encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener);
   };
 
   const writePort = (port: number): void => {
@@ -116,7 +132,7 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
         const { type, name } = partsOf(id);
         view.remove(type, name);
       }
-      listenerKeys.delete(port);
+      sharedListeners.delete(port);
       return;
     }
     const options: SharedPortOptions = {
@@ -129,14 +145,11 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       bytes === undefined ? undefined : resourceOf(typeUrls.route, String(port), patcher.routeBytes(bytes)),
     );
     const key = sharedListenerKey(options);
-    if (sameList(listenerKeys.get(port), key)) return;
-    listenerKeys.set(port, key);
-    const written = sharedListener(options);
-    const listener = written === undefined ? undefined : patcher.listener(written);
-    put(
-      listenerId,
-      listener === undefined ? undefined : encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener),
-    );
+    const before = sharedListeners.get(port);
+    const listener = before !== undefined && sameList(before.key, key) ? before : { key, made: makeListener(options) };
+    sharedListeners.set(port, listener);
+    // Even if it is the same: the one below may have changed.
+    put(listenerId, listener.made);
   };
 
   /** Only a Sidecar has an HTTP proxy, and then there is no base. */
@@ -199,9 +212,9 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     }
     for (const port of below?.ports ?? nothing) {
       known.delete(port);
-      if (view.get(typeUrls.route, String(port)) !== undefined || listenerKeys.has(port)) ports.add(port);
+      if (view.get(typeUrls.route, String(port)) !== undefined || sharedListeners.has(port)) ports.add(port);
     }
-    for (const id of below?.ids ?? nothing) if (claims.has(id)) ids.add(id);
+    for (const id of below?.ids ?? nothing) if (isOwn(id)) ids.add(id);
     for (const id of ids) settle(id);
     for (const port of ports) known.delete(port);
     for (const port of ports) writePort(port);
