@@ -5,7 +5,7 @@ import { ClusterLoadAssignmentSchema } from "../proto/envoy/config/endpoint/v3/e
 import { ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import type { Client, ProxyPlace } from "./client.js";
 import { staticClusters } from "./clusters/inbound.js";
-import { encodeResource, resourceOf } from "./encode.js";
+import { encodeResource, fragmentOf, resourceOf } from "./encode.js";
 import { type EncodedOutput, encodeOutput, idOf, isEmptyOutput, partsOf, type ResourceId } from "./encoded-output.js";
 import { compileHost } from "./host.js";
 import { httpProxyListener, httpProxyRouteName, httpProxyRoutes } from "./http-proxy.js";
@@ -139,11 +139,8 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       ...{ port, parts, mesh, policy, families: client.families },
       bind: egress?.bind,
     };
-    const bytes = sharedRoutes(options);
-    put(
-      routesId,
-      bytes === undefined ? undefined : resourceOf(typeUrls.route, String(port), patcher.routeBytes(bytes)),
-    );
+    const routes = sharedRoutes(options);
+    put(routesId, routes && resourceOf(typeUrls.route, String(port), patcher.routeFragments(routes)));
     const key = sharedListenerKey(options);
     const before = sharedListeners.get(port);
     const listener = before !== undefined && sameList(before.key, key) ? before : { key, made: makeListener(options) };
@@ -157,7 +154,7 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     const parts = new Map([...ownOn.keys()].sort((a, b) => a - b).map((port) => [port, on(port).parts]));
     view.set(
       typeUrls.route,
-      resourceOf(typeUrls.route, httpProxyRouteName, patcher.routeBytes(httpProxyRoutes(parts))),
+      resourceOf(typeUrls.route, httpProxyRouteName, patcher.routeFragments([fragmentOf(httpProxyRoutes(parts))])),
     );
   };
 
