@@ -5,6 +5,19 @@ import { analyseObject, isAnalysed } from "../model/analysis/analyse.js";
 import { type AnalysisIndex, buildAnalysisIndex } from "../model/analysis/index.js";
 import type { Snapshot } from "../model/snapshot.js";
 
+/** What of a snapshot the analysis reads: the same objects while only endpoints and nodes change. */
+const readOf = (snapshot: Snapshot): readonly unknown[] => [
+  snapshot.namespaces,
+  snapshot.services,
+  snapshot.pods,
+  snapshot.virtualServices.written,
+  snapshot.destinationRules,
+  snapshot.serviceEntries,
+  snapshot.workloadEntries,
+  snapshot.sidecars,
+  snapshot.envoyFilters,
+];
+
 const indexOf = (snapshot: Snapshot): AnalysisIndex =>
   buildAnalysisIndex(
     {
@@ -21,13 +34,15 @@ const indexOf = (snapshot: Snapshot): AnalysisIndex =>
     snapshot.mesh,
   );
 
-/** Warnings at admission about what others in the model's latest snapshot have to say; indexed once a snapshot. */
+/** Warnings at admission about what others in the model's latest snapshot have to say; indexed once for all that it reads. */
 export const createAnalyse = (compiler: Compiler): Analyse => {
-  let latest: { readonly snapshot: Snapshot; readonly index: AnalysisIndex } | undefined;
+  let latest: { readonly read: readonly unknown[]; readonly index: AnalysisIndex } | undefined;
   return (kind, namespace, object) => {
     if (!isAnalysed(kind)) return [];
     const snapshot = compiler.snapshot();
-    if (latest?.snapshot !== snapshot) latest = { snapshot, index: indexOf(snapshot) };
+    const read = readOf(snapshot);
+    if (latest === undefined || read.some((part, at) => part !== latest?.read[at]))
+      latest = { read, index: indexOf(snapshot) };
     const placed = { ...object, metadata: { ...object.metadata, namespace } };
     return analyseObject(latest.index, kind, placed as ConfigurationObjects[ConfigurationKind & typeof kind]).map(
       ({ finding }) => finding,
