@@ -4,12 +4,12 @@ import type { MetadataSchema } from "../../proto/envoy/config/core/v3/base_pb.js
 import { localityRule } from "../endpoints/locality.js";
 import type { Init } from "../init.js";
 import { baseCluster } from "./base.js";
-import { type Discovery, discovery, discoveryOf, inlineEndpoints } from "./discovery.js";
+import { type Discovery, discovery, discoveryOf } from "./discovery.js";
 import { loadBalancing, outlierDetection } from "./load-balancer.js";
 import { outboundClusterName } from "./names.js";
 import type { OutboundClusterOptions } from "./options.js";
 import { protocolOptions, spokenProtocol } from "./protocol.js";
-import { isAllInMesh, isUnattainable, peersOf, transportOf } from "./transport.js";
+import { isUnattainable, transportOf } from "./transport.js";
 
 export type { OutboundClusterOptions } from "./options.js";
 
@@ -43,28 +43,4 @@ export const outboundCluster = (options: OutboundClusterOptions): Cluster => {
     ...(policy.outlierDetection === undefined ? {} : { outlierDetection: outlierDetection(policy.outlierDetection) }),
     ...(source === undefined ? {} : { metadata: metadata(source, subset) }),
   });
-};
-
-/** What of the endpoints the cluster depends on: where this stays the same, a change of them is none of the cluster's. */
-export const clusterInputKey = (options: OutboundClusterOptions): string => {
-  const { service, port, policy, endpoints, mesh } = options;
-  const kind = isUnattainable(policy.tls) ? "none" : discoveryOf(options);
-  const usesMeshTls =
-    policy.tls === undefined ? mesh.enableAutoMtls && !service.isExternal : policy.tls.mode === "ISTIO_MUTUAL";
-  const inlined =
-    kind === "dns" || kind === "dns-round-robin"
-      ? inlineEndpoints(options).map(
-          ({ address, ports, isInMesh, labels, region, zone, subzone, nodeName, weight }) => [
-            [address, ports.get(port.name), isInMesh, weight, region, zone, subzone],
-            options.proxy === undefined ? [] : [labels, nodeName],
-          ],
-        )
-      : [];
-  return JSON.stringify([
-    kind,
-    usesMeshTls ? peersOf(service, endpoints, mesh) : [],
-    usesMeshTls && endpoints.some(({ isInMesh }) => isInMesh),
-    kind === "original-destination" && isAllInMesh(endpoints),
-    inlined,
-  ]);
 };
