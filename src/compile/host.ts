@@ -53,15 +53,23 @@ const writeClusters = (
     const members = labels === undefined ? endpoints : endpointsOfSubset(endpoints, labels);
     const policy = policyFor(rule, port.port, subset, mesh);
     const cluster = outboundCluster({
-      ...{ service, port, subset, policy, mesh },
+      ...{ service, port, subset, labels, policy, mesh },
       endpoints: members,
       source: rule?.sources[0],
+      families: lookup.client.families,
+      trafficDistribution: service.trafficDistribution,
     });
     writing.clusters.push(cluster);
     if (cluster.edsClusterConfig === undefined) continue;
     const assignment = (place: ProxyPlace | undefined): ClusterLoadAssignment =>
-      loadAssignment({ clusterName: cluster.name, port, endpoints: members, policy, mesh, proxy: place });
-    if (dependsOnProxy(policy, mesh)) writing.placed.set(cluster.name, assignment);
+      loadAssignment({
+        ...{ port, policy, mesh },
+        clusterName: cluster.name,
+        endpoints: members,
+        proxy: place,
+        trafficDistribution: service.trafficDistribution,
+      });
+    if (dependsOnProxy(policy, mesh, service.trafficDistribution)) writing.placed.set(cluster.name, assignment);
     else writing.assignments.push(assignment(undefined));
   }
 };
@@ -82,6 +90,7 @@ const writePart = (writing: Writing, port: number, part: Partial<PortPart>): voi
   const before = writing.ports.get(port);
   writing.ports.set(port, {
     host: part.host ?? before?.host,
+    isDynamic: part.isDynamic ?? before?.isDynamic ?? false,
     chains: [...(before?.chains ?? []), ...(part.chains ?? [])],
     otherwise: before?.otherwise ?? part.otherwise,
   });
@@ -94,7 +103,10 @@ const writeHttp = (writing: Writing, lookup: Recording, service: MeshService, po
     domainsOf(service, isOwn),
     routesOf(lookup, service.host, service, port.port),
   );
-  writePart(writing, port.port, { host: encodeHost(message, service.origin === "Service") });
+  writePart(writing, port.port, {
+    host: encodeHost(message, service.origin === "Service"),
+    isDynamic: service.resolution === "dynamic-dns",
+  });
 };
 
 const writeTcp = (

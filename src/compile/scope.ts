@@ -11,7 +11,7 @@ import { compileHost } from "./host.js";
 import { httpProxyListener, httpProxyRouteName, httpProxyRoutes } from "./http-proxy.js";
 import { portListenerName, virtualOutbound } from "./listeners/outbound.js";
 import { createLookup } from "./lookup.js";
-import { createPatcher } from "./patcher.js";
+import { createPatcher, namesOf } from "./patcher.js";
 import type { PortPart } from "./port-part.js";
 import { answersAlike } from "./recording.js";
 import { type EncodedResource, typeUrls } from "./resources.js";
@@ -213,16 +213,17 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
         typeUrls.extension,
         encodeResource(typeUrls.extension, extension.name, TypedExtensionConfigSchema, extension),
       );
-    for (const written of [...staticClusters(mesh), ...patcher.addedClusters()]) {
+    const clusters = staticClusters(mesh);
+    const listeners = [
+      ...(client.isRedirected ? [virtualOutbound(client.families, policy, mesh)] : []),
+      ...(lookup.sidecar?.httpProxies ?? []).map((listener) => httpProxyListener(listener, mesh)),
+    ];
+    for (const written of [...clusters, ...patcher.addedClusters(namesOf(clusters))]) {
       const cluster = patcher.cluster(written);
       if (cluster !== undefined)
         view.set(typeUrls.cluster, encodeResource(typeUrls.cluster, cluster.name, ClusterSchema, cluster));
     }
-    for (const written of [
-      ...(client.isRedirected ? [virtualOutbound(client.families, policy, mesh)] : []),
-      ...(lookup.sidecar?.httpProxies ?? []).map((listener) => httpProxyListener(listener, mesh)),
-      ...patcher.addedListeners(),
-    ]) {
+    for (const written of [...listeners, ...patcher.addedListeners(namesOf(listeners))]) {
       const listener = patcher.listener(written);
       if (listener !== undefined)
         view.set(typeUrls.listener, encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener));

@@ -36,6 +36,7 @@ export const sharedRoutes = ({ port, parts, policy }: SharedPortOptions): Uint8A
 /** What the listener of a port is made of, to tell whether it has to be made anew. */
 export const sharedListenerKey = ({ parts }: SharedPortOptions): readonly unknown[] => [
   parts.some(({ host }) => host !== undefined),
+  parts.some(({ isDynamic }) => isDynamic),
   ...parts.flatMap(({ chains, otherwise }) => [...chains, ...(otherwise === undefined ? [] : [otherwise.chain])]),
 ];
 
@@ -49,6 +50,7 @@ export const sharedListener = (options: SharedPortOptions): Listener | undefined
   return portListener({
     ...{ port, families, mesh, policy },
     hasHttp: parts.some(({ host }) => host !== undefined),
+    isDynamic: parts.some(({ isDynamic }) => isDynamic),
     chains: withoutTwins(parts.flatMap(({ chains }) => chains)),
     otherwise: oldest?.chain,
     bind: options.bind,

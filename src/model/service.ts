@@ -17,6 +17,9 @@ export interface ServicePort {
  */
 export type Resolution = "eds" | "original-destination" | "dns" | "dns-round-robin" | "dynamic-dns";
 
+/** How near endpoints are to be preferred, as Kubernetes names it. */
+export type TrafficDistribution = "PreferClose" | "PreferSameZone" | "PreferSameNode";
+
 /** A Service, or one host of a ServiceEntry, as the mesh sees it. */
 export interface MeshService {
   /** `namespace/name` of a Service; `namespace/name/host` of a ServiceEntry. */
@@ -38,6 +41,8 @@ export interface MeshService {
   readonly isExternal: boolean;
   /** What a server of this host must present, where a DestinationRule does not say. */
   readonly subjectAltNames: readonly string[];
+  /** Undefined: near and far are alike, unless a DestinationRule or the mesh says otherwise. */
+  readonly trafficDistribution: TrafficDistribution | undefined;
   /** Namespaces of the proxies that see it; `*` for all. */
   readonly exportTo: ReadonlySet<string>;
   /** RFC 3339, "" if not known: the older wins a conflict. */

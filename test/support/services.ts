@@ -27,6 +27,7 @@ export const meshService = (fields: Partial<MeshService> = {}): MeshService => {
     clientAffinity: false,
     isExternal: false,
     subjectAltNames: [],
+    trafficDistribution: undefined,
     exportTo: new Set(["*"]),
     createdAt: "",
     ...fields,

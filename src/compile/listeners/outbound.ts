@@ -3,6 +3,7 @@ import type { MeshConfig } from "../../api/meshconfig.js";
 import { TrafficDirection } from "../../proto/envoy/config/core/v3/base_pb.js";
 import type { FilterChain } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import { type Listener, ListenerSchema } from "../../proto/envoy/config/listener/v3/listener_pb.js";
+import { dynamicDnsHttpFilter } from "../clusters/dynamic-dns.js";
 import { blackHoleCluster, passthroughCluster } from "../clusters/names.js";
 import { httpConnectionManager, offerAlpn, tcpProxy } from "../http.js";
 import { clientAlpn } from "../tls.js";
@@ -52,6 +53,8 @@ export interface PortListenerOptions {
   readonly mesh: MeshConfig;
   readonly policy: OutboundTrafficPolicy;
   readonly hasHttp: boolean;
+  /** Whether requests can be for any host that DNS knows. */
+  readonly isDynamic: boolean;
   /** Chains by server name or destination range, of services that have no address of their own. */
   readonly chains: readonly FilterChain[];
   /** Takes what no chain takes; undefined passes it on to where it was going, or refuses it. */
@@ -69,6 +72,7 @@ export const portListener = (options: PortListenerOptions): Listener => {
       mesh,
       statPrefix: `outbound_0.0.0.0_${port}`,
       routes: { name: String(port) },
+      ...(options.isDynamic ? { filters: [dynamicDnsHttpFilter(families, mesh)] } : {}),
     }),
   ]);
   return create(ListenerSchema, {
