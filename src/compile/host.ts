@@ -141,6 +141,8 @@ const writeTcp = (
 const portOfUnknownHosts = 80;
 
 const writeUnknown = (writing: Writing, lookup: Recording, host: string): void => {
+  // A rule on a wildcard has a virtual host of its own, which this host would only repeat.
+  if (lookup.ruleOf(host)?.hosts.includes(host) !== true) return;
   const routes = routesOf(lookup, host, undefined, portOfUnknownHosts);
   if (routes.length === 0) return;
   const message = virtualHost(

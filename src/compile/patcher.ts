@@ -4,6 +4,7 @@ import type { Cluster } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
 import type { TypedExtensionConfig } from "../proto/envoy/config/core/v3/extension_pb.js";
 import type { Listener } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import { type RouteConfiguration, RouteConfigurationSchema } from "../proto/envoy/config/route/v3/route_pb.js";
+import { bytesOf, type Fragment, fragmentOf } from "./encode.js";
 import { addedClusters, addedListeners, extensionConfigs } from "./patch/additions.js";
 import { patchCluster } from "./patch/clusters.js";
 import { patchListener } from "./patch/listener.js";
@@ -19,7 +20,7 @@ export interface Patcher {
   readonly listener: (listener: Listener) => Listener | undefined;
   readonly routes: (routes: RouteConfiguration) => RouteConfiguration;
   /** As `routes`, on the wire form. */
-  readonly routeBytes: (bytes: Uint8Array) => Uint8Array;
+  readonly routeFragments: (fragments: readonly Fragment[]) => readonly Fragment[];
   /** Those whose names are not `taken`. */
   readonly addedClusters: (taken: ReadonlySet<string>) => readonly Cluster[];
   readonly addedListeners: (taken: ReadonlySet<string>) => readonly Listener[];
@@ -35,7 +36,7 @@ const untouched: Patcher = {
   cluster: (cluster) => cluster,
   listener: (listener) => listener,
   routes: (routes) => routes,
-  routeBytes: (bytes) => bytes,
+  routeFragments: (fragments) => fragments,
   addedClusters: () => [],
   addedListeners: () => [],
   extensions: () => [],
@@ -59,7 +60,10 @@ export const createPatcher = (
     routes,
     cluster: (cluster, services) => patchCluster(set, context, cluster, services, report),
     listener: (listener) => patchListener(set, context, listener, report),
-    routeBytes: (bytes) => toBinary(RouteConfigurationSchema, routes(fromBinary(RouteConfigurationSchema, bytes))),
+    routeFragments: (fragments) => {
+      const written = fromBinary(RouteConfigurationSchema, bytesOf(fragments));
+      return [fragmentOf(toBinary(RouteConfigurationSchema, routes(written)))];
+    },
     addedClusters: (taken) => addedClusters(set, context, (name) => taken.has(name), report),
     addedListeners: (taken) => addedListeners(set, context, (name) => taken.has(name), report),
     extensions: () => extensionConfigs(set, context, report),

@@ -5,7 +5,7 @@ import { ClusterLoadAssignmentSchema } from "../proto/envoy/config/endpoint/v3/e
 import { ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import type { Client, ProxyPlace } from "./client.js";
 import { staticClusters } from "./clusters/inbound.js";
-import { encodeResource, resourceOf } from "./encode.js";
+import { encodeResource, fragmentOf, resourceOf } from "./encode.js";
 import { type EncodedOutput, encodeOutput, idOf, isEmptyOutput, partsOf, type ResourceId } from "./encoded-output.js";
 import { compileHost } from "./host.js";
 import { httpProxyListener, httpProxyRouteName, httpProxyRoutes } from "./http-proxy.js";
@@ -31,9 +31,11 @@ export interface Scope {
   readonly base: Scope | undefined;
   /** Endpoints that are another for each place, over `view`. */
   readonly placeView: (place: ProxyPlace) => WritableView;
-  /** Recompiles these hosts, the base's having been recompiled (`below`). Nothing is told before `commit`. */
+  /** Recompiles these hosts, the base's having been recompiled (`below`). Nothing is told before `tell`. */
   readonly update: (snapshot: Snapshot, hosts: Iterable<string>, below?: ScopeChange) => ScopeChange;
-  readonly commit: () => void;
+  readonly tell: () => void;
+  /** Once all scopes have told. */
+  readonly settle: () => void;
   readonly outputOf: (host: string) => EncodedOutput | undefined;
   readonly hosts: () => Iterable<string>;
   readonly claimants: (id: ResourceId) => ReadonlySet<string>;
@@ -72,7 +74,10 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
   const claims = new Map<ResourceId, Set<string>>();
   /** Of a port, until something on it changes. */
   const known = new Map<number, { readonly hosts: readonly string[]; readonly parts: readonly PortPart[] }>();
-  const listenerKeys = new Map<number, readonly unknown[]>();
+  const sharedListeners = new Map<
+    number,
+    { readonly key: readonly unknown[]; readonly made: EncodedResource | undefined }
+  >();
   let lookup = createLookup(first, client);
   const policy = lookup.sidecar?.outboundTrafficPolicy ?? mesh.outboundTrafficPolicy;
 
@@ -97,11 +102,24 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     else view.set(type, resource);
   };
 
+  /** Whether the scope has a say in it, so that another one below may be another here. */
+  const isOwn = (id: ResourceId): boolean => {
+    const { type, name } = partsOf(id);
+    const isReplaced = (host: string): boolean => outputs.has(host);
+    return claims.has(id) || view.now(type, name) !== undefined || [...(base?.claimants(id) ?? [])].some(isReplaced);
+  };
+
   /** Two hosts can have the same listener (headless services that share pods): the first by name has it. */
   const settle = (id: ResourceId): void => {
     const below = [...(base?.claimants(id) ?? nothing)].filter((host) => !outputs.has(host));
     const [host] = [...(claims.get(id) ?? nothing), ...below].sort();
     put(id, host === undefined ? undefined : outputOf(host)?.resources.get(id));
+  };
+
+  const makeListener = (options: SharedPortOptions): EncodedResource | undefined => {
+    const written = sharedListener(options);
+    const listener = written === undefined ? undefined : patcher.listener(written);
+    return listener && encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener);
   };
 
   const writePort = (port: number): void => {
@@ -114,27 +132,21 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
         const { type, name } = partsOf(id);
         view.remove(type, name);
       }
-      listenerKeys.delete(port);
+      sharedListeners.delete(port);
       return;
     }
     const options: SharedPortOptions = {
       ...{ port, parts, mesh, policy, families: client.families },
       bind: egress?.bind,
     };
-    const bytes = sharedRoutes(options);
-    put(
-      routesId,
-      bytes === undefined ? undefined : resourceOf(typeUrls.route, String(port), patcher.routeBytes(bytes)),
-    );
+    const routes = sharedRoutes(options);
+    put(routesId, routes && resourceOf(typeUrls.route, String(port), patcher.routeFragments(routes)));
     const key = sharedListenerKey(options);
-    if (sameList(listenerKeys.get(port), key)) return;
-    listenerKeys.set(port, key);
-    const written = sharedListener(options);
-    const listener = written === undefined ? undefined : patcher.listener(written);
-    put(
-      listenerId,
-      listener === undefined ? undefined : encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener),
-    );
+    const before = sharedListeners.get(port);
+    const listener = before !== undefined && sameList(before.key, key) ? before : { key, made: makeListener(options) };
+    sharedListeners.set(port, listener);
+    // Even if it is the same: the one below may have changed.
+    put(listenerId, listener.made);
   };
 
   /** Only a Sidecar has an HTTP proxy, and then there is no base. */
@@ -142,7 +154,7 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     const parts = new Map([...ownOn.keys()].sort((a, b) => a - b).map((port) => [port, on(port).parts]));
     view.set(
       typeUrls.route,
-      resourceOf(typeUrls.route, httpProxyRouteName, patcher.routeBytes(httpProxyRoutes(parts))),
+      resourceOf(typeUrls.route, httpProxyRouteName, patcher.routeFragments([fragmentOf(httpProxyRoutes(parts))])),
     );
   };
 
@@ -197,9 +209,9 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     }
     for (const port of below?.ports ?? nothing) {
       known.delete(port);
-      if (view.get(typeUrls.route, String(port)) !== undefined || listenerKeys.has(port)) ports.add(port);
+      if (view.get(typeUrls.route, String(port)) !== undefined || sharedListeners.has(port)) ports.add(port);
     }
-    for (const id of below?.ids ?? nothing) if (claims.has(id)) ids.add(id);
+    for (const id of below?.ids ?? nothing) if (isOwn(id)) ids.add(id);
     for (const id of ids) settle(id);
     for (const port of ports) known.delete(port);
     for (const port of ports) writePort(port);
@@ -249,9 +261,13 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       target.view.commit();
       return target.view;
     },
-    commit: () => {
-      view.commit();
-      for (const target of places.values()) target.view.commit();
+    tell: () => {
+      view.tell();
+      for (const target of places.values()) target.view.tell();
+    },
+    settle: () => {
+      view.settle();
+      for (const target of places.values()) target.view.settle();
     },
   };
 };

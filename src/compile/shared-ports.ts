@@ -2,6 +2,7 @@ import { create, toJsonString } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type FilterChain, FilterChainMatchSchema } from "../proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { Listener } from "../proto/envoy/config/listener/v3/listener_pb.js";
+import type { Fragment } from "./encode.js";
 import type { IpFamilies } from "./listeners/addresses.js";
 import { type OutboundTrafficPolicy, portListener } from "./listeners/outbound.js";
 import type { PortPart } from "./port-part.js";
@@ -27,8 +28,8 @@ const withoutTwins = (chains: readonly FilterChain[]): readonly FilterChain[] =>
   });
 };
 
-/** The route configuration of a port, as bytes; undefined if no host on it speaks HTTP. */
-export const sharedRoutes = ({ port, parts, policy }: SharedPortOptions): Uint8Array | undefined => {
+/** The route configuration of a port; undefined if no host on it speaks HTTP. */
+export const sharedRoutes = ({ port, parts, policy }: SharedPortOptions): readonly Fragment[] | undefined => {
   const hosts = parts.flatMap(({ host }) => host ?? []);
   return hosts.length === 0 ? undefined : encodePortRoutes(port, hosts, policy);
 };

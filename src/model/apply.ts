@@ -65,6 +65,15 @@ const touchSelecting = (
   }
 };
 
+/** Hosts of ServiceEntries that choose the pod itself; a Service's pods are in its slices. */
+const touchEntriesOf = (edit: Editing, effects: Effects, namespace: string, pod: Pod): void => {
+  for (const key of edit.servicesOfNamespace.get(namespace) ?? []) {
+    const service = edit.services.get(key);
+    if (service?.origin === "ServiceEntry" && selects(service.selector, pod.metadata?.labels ?? {}))
+      effects.endpoints.add(service.host);
+  }
+};
+
 const applyPod = (edit: Editing, effects: Effects, key: string, next: Pod | undefined): void => {
   const before = edit.pods.get(key);
   edit.pods.set(key, next);
@@ -75,14 +84,7 @@ const applyPod = (edit: Editing, effects: Effects, key: string, next: Pod | unde
     const service = edit.services.get(serviceOfSlice(edit.slices.get(slice)) ?? "");
     if (service !== undefined) effects.endpoints.add(service.host);
   }
-  for (const pod of [before, next]) {
-    if (pod === undefined) continue;
-    for (const entry of edit.servicesOfNamespace.get(namespaceOf(key)) ?? []) {
-      const service = edit.services.get(entry);
-      if (service?.origin === "ServiceEntry" && selects(service.selector, pod.metadata?.labels ?? {}))
-        effects.endpoints.add(service.host);
-    }
-  }
+  for (const pod of [before, next]) if (pod !== undefined) touchEntriesOf(edit, effects, namespaceOf(key), pod);
 };
 
 const applySlice = (
@@ -153,6 +155,8 @@ const applyNode = (
       const host = edit.services.get(serviceOfSlice(slice) ?? "")?.host;
       if (host !== undefined) effects.endpoints.add(host);
     }
+  for (const [key, pod] of edit.pods.result())
+    if (pod.spec?.nodeName === name) touchEntriesOf(edit, effects, namespaceOf(key), pod);
 };
 
 /** The next snapshot and what differs. The given one stays as it was. */

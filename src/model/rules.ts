@@ -85,6 +85,22 @@ const index = (edit: Editing, key: string, rule: ResolvedVirtualService | undefi
     editMember(edit.virtualServices.byDestination, host, key, present);
 };
 
+/** Through a Sidecar a client sees what a rule that it sees leads to, though it does not import it. */
+const impliedBy = (rule: ResolvedVirtualService | undefined): string =>
+  rule === undefined
+    ? ""
+    : JSON.stringify([rule.hosts, rule.gateways, [...rule.exportTo], [...destinationHostsOf(rule)]]);
+
+const touchImplied = (
+  effects: Effects,
+  before: ResolvedVirtualService | undefined,
+  after: ResolvedVirtualService | undefined,
+): void => {
+  if (impliedBy(before) === impliedBy(after)) return;
+  for (const rule of [before, after])
+    for (const host of rule === undefined ? [] : destinationHostsOf(rule)) effects.services.add(host);
+};
+
 /** Resolves what changed, and what has changed delegates. */
 export const applyVirtualServices = (
   edit: Editing,
@@ -112,6 +128,7 @@ export const applyVirtualServices = (
     index(edit, key, before, false);
     index(edit, key, after, true);
     resolved.set(key, after);
+    if (edit.sidecars.result().size > 0) touchImplied(effects, before, after);
     for (const host of [...(before?.hosts ?? []), ...(after?.hosts ?? [])]) effects.routes.add(host);
   }
 };

@@ -8,7 +8,7 @@ import {
 } from "../../proto/envoy/config/route/v3/route_components_pb.js";
 import { type RouteConfiguration, RouteConfigurationSchema } from "../../proto/envoy/config/route/v3/route_pb.js";
 import { passthroughCluster } from "../clusters/names.js";
-import { lengthDelimited } from "../encode.js";
+import { type Fragment, fragmentOf, lengthDelimited } from "../encode.js";
 import { unreachedHeader } from "../http.js";
 import type { OutboundTrafficPolicy } from "../listeners/outbound.js";
 import { maxDirectResponseBodyBytes } from "./http.js";
@@ -18,7 +18,7 @@ import { plainRoute } from "./plain.js";
 export interface EncodedHost {
   readonly message: VirtualHost;
   /** As the field `virtual_hosts` of a RouteConfiguration. */
-  readonly field: Uint8Array;
+  readonly field: Fragment;
   /** Whether its domains cannot be another's: names of a Kubernetes Service. */
   readonly isCanonical: boolean;
 }
@@ -27,7 +27,7 @@ const virtualHostsField = 2;
 
 export const encodeHost = (message: VirtualHost, isCanonical: boolean): EncodedHost => ({
   message,
-  field: lengthDelimited(virtualHostsField, toBinary(VirtualHostSchema, message)),
+  field: fragmentOf(lengthDelimited(virtualHostsField, toBinary(VirtualHostSchema, message))),
   isCanonical,
 });
 
@@ -104,17 +104,16 @@ const withoutTwins = (hosts: readonly EncodedHost[]): readonly EncodedHost[] => 
   });
 };
 
-/** The route configuration `<port>` of all HTTP hosts on that port, as bytes. */
+/** The route configuration `<port>` of all HTTP hosts on that port. */
 export const encodePortRoutes = (
   port: number,
   hosts: readonly EncodedHost[],
   policy: OutboundTrafficPolicy,
-): Uint8Array =>
-  Buffer.concat([
-    toBinary(RouteConfigurationSchema, withoutHosts(String(port))),
-    ...withoutTwins(hosts).map(({ field }) => field),
-    catchAll(policy).field,
-  ]);
+): readonly Fragment[] => [
+  fragmentOf(toBinary(RouteConfigurationSchema, withoutHosts(String(port)))),
+  ...withoutTwins(hosts).map(({ field }) => field),
+  catchAll(policy).field,
+];
 
 export const hostRouteName = (host: string, port: number): string => `${host}:${port}`;
 
