@@ -102,6 +102,7 @@ const writeHttp = (writing: Writing, lookup: Recording, service: MeshService, po
     `${service.host}:${port.port}`,
     domainsOf(service, isOwn),
     routesOf(lookup, service.host, service, port.port),
+    service.persistentSession,
   );
   writePart(writing, port.port, {
     host: encodeHost(message, service.origin === "Service"),
@@ -126,7 +127,7 @@ const writeTcp = (
   }
   const tcp = ownTcp(lookup, service, port);
   if (isDetected)
-    writing.routes.push(hostRoutes(service.host, port.port, routesOf(lookup, service.host, service, port.port)));
+    writing.routes.push(hostRoutes(service, port.port, routesOf(lookup, service.host, service, port.port)));
   for (const { address, number } of targets)
     if (isServed(address, client.families))
       writing.listeners.push(

@@ -7,6 +7,7 @@ import { CorsSchema } from "../proto/envoy/extensions/filters/http/cors/v3/cors_
 import { HTTPFaultSchema } from "../proto/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { RouterSchema } from "../proto/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { ConfigSchema as SetFilterStateSchema } from "../proto/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.js";
+import { StatefulSessionSchema } from "../proto/envoy/extensions/filters/http/stateful_session/v3/stateful_session_pb.js";
 import {
   type HttpConnectionManager,
   HttpConnectionManager_CodecType,
@@ -33,6 +34,7 @@ const router = (): HttpFilter =>
 
 export const faultFilterName = "envoy.filters.http.fault";
 export const corsFilterName = "envoy.filters.http.cors";
+export const sessionFilterName = "envoy.filters.http.stateful_session";
 
 /** They do nothing but for routes that carry a configuration for them. */
 const perRouteFilters = (): HttpFilter[] => [
@@ -43,6 +45,10 @@ const perRouteFilters = (): HttpFilter[] => [
   create(HttpFilterSchema, {
     name: corsFilterName,
     configType: { case: "typedConfig", value: packed(CorsSchema, create(CorsSchema)) },
+  }),
+  create(HttpFilterSchema, {
+    name: sessionFilterName,
+    configType: { case: "typedConfig", value: packed(StatefulSessionSchema, create(StatefulSessionSchema)) },
   }),
 ];
 

@@ -28,6 +28,7 @@ export const meshService = (fields: Partial<MeshService> = {}): MeshService => {
     isExternal: false,
     subjectAltNames: [],
     trafficDistribution: undefined,
+    persistentSession: undefined,
     exportTo: new Set(["*"]),
     createdAt: "",
     ...fields,
@@ -46,6 +47,7 @@ export const endpoint = (address: string, port: number, fields: Partial<Endpoint
   zone: "",
   subzone: "",
   nodeName: undefined,
+  isDraining: false,
   weight: 1,
   ...fields,
 });

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
 import type { Endpoint, ServicePort, TrafficDistribution } from "../../model/service.js";
 import type { AddressSchema } from "../../proto/envoy/config/core/v3/address_pb.js";
+import { HealthStatus } from "../../proto/envoy/config/core/v3/health_check_pb.js";
 import {
   type ClusterLoadAssignment,
   ClusterLoadAssignmentSchema,
@@ -68,6 +69,7 @@ export const loadAssignment = (options: LoadAssignmentOptions): ClusterLoadAssig
         loadBalancingWeight: Math.max(1, endpoint.weight),
         hostIdentifier: { case: "endpoint" as const, value: { address: addressOf(endpoint, port)! } },
         metadata: { filterMetadata: endpoint.isInMesh ? inMesh : {} },
+        ...(endpoint.isDraining ? { healthStatus: HealthStatus.DRAINING } : {}),
       })),
     })),
   });
