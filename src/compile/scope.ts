@@ -13,7 +13,7 @@ import { httpProxyListener, httpProxyRouteName, httpProxyRoutes } from "./http-p
 import { portListenerName, type UnknownTraffic, unknownTrafficOf, virtualOutbound } from "./listeners/outbound.js";
 import { createLookup, type Lookup } from "./lookup.js";
 import { createPatcher, namesOf } from "./patcher.js";
-import type { PortPart } from "./port-part.js";
+import { type PortPart, reuseParts } from "./port-part.js";
 import { answersAlike } from "./recording.js";
 import { type EncodedResource, typeUrls } from "./resources.js";
 import { type SharedPortOptions, sharedListener, sharedListenerKey, sharedRoutes } from "./shared-ports.js";
@@ -189,11 +189,15 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     for (const port of before?.ports.keys() ?? []) takeFrom(ownOn, port, host);
     for (const port of after?.ports.keys() ?? []) addTo(ownOn, port, host);
     for (const target of places.values()) writePlaced(target, before, after);
-    const below = base?.outputOf(host);
-    const all = [before, after, below];
+    const all = [before, after, base?.outputOf(host)];
+    const ports = new Set(all.flatMap((output) => [...(output?.ports.keys() ?? [])]));
+    const isUnchanged = (port: number): boolean => {
+      const part = after?.ports.get(port);
+      return part !== undefined && part === before?.ports.get(port);
+    };
     return {
       ids: new Set(all.flatMap((output) => [...(output?.resources.keys() ?? [])])),
-      ports: new Set(all.flatMap((output) => [...(output?.ports.keys() ?? [])])),
+      ports: new Set([...ports].filter((port) => !isUnchanged(port))),
     };
   };
 
@@ -201,7 +205,8 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     const below = base?.outputOf(host);
     if (below !== undefined && answersAlike(below.questions, lookup)) return undefined;
     const output = encodeOutput(compileHost(lookup, host), patcher);
-    return isEmptyOutput(output) && below === undefined ? undefined : output;
+    if (isEmptyOutput(output) && below === undefined) return undefined;
+    return { ...output, ports: reuseParts(outputs.get(host)?.ports, output.ports) };
   };
 
   const update: Scope["update"] = (snapshot, hosts, below) => {
