@@ -19,6 +19,7 @@ const sameChain = (left: FilterChain | undefined, right: FilterChain | undefined
 const isSame = (left: PortPart, right: PortPart): boolean =>
   left.host?.field.digest === right.host?.field.digest &&
   left.host?.isCanonical === right.host?.isCanonical &&
+  left.isDynamic === right.isDynamic &&
   left.otherwise?.order === right.otherwise?.order &&
   sameChain(left.otherwise?.chain, right.otherwise?.chain) &&
   left.chains.length === right.chains.length &&
