@@ -18,7 +18,6 @@ import {
   type HttpFilter,
   HttpFilterSchema,
 } from "../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import { TcpProxySchema } from "../proto/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import { accessLogs } from "./access-log.js";
 import { packed } from "./encode.js";
 import { fromStream } from "./tls.js";
@@ -141,19 +140,3 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
     configType: { case: "typedConfig", value: packed(HttpConnectionManagerSchema, manager) },
   });
 };
-
-export const tcpProxy = (cluster: string, mesh: MeshConfig): Filter =>
-  create(FilterSchema, {
-    name: "envoy.filters.network.tcp_proxy",
-    configType: {
-      case: "typedConfig",
-      value: packed(
-        TcpProxySchema,
-        create(TcpProxySchema, {
-          statPrefix: cluster,
-          clusterSpecifier: { case: "cluster", value: cluster },
-          accessLog: accessLogs(mesh),
-        }),
-      ),
-    },
-  });

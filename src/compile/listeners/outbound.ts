@@ -5,10 +5,11 @@ import type { FilterChain } from "../../proto/envoy/config/listener/v3/listener_
 import { type Listener, ListenerSchema } from "../../proto/envoy/config/listener/v3/listener_pb.js";
 import { dynamicDnsHttpFilter } from "../clusters/dynamic-dns.js";
 import { blackHoleCluster, passthroughCluster } from "../clusters/names.js";
-import { httpConnectionManager, offerAlpn, tcpProxy } from "../http.js";
+import { httpConnectionManager, offerAlpn } from "../http.js";
 import { clientAlpn } from "../tls.js";
 import { anyAddress, boundAddress, type IpFamilies, outboundPort, socketAddress, wildcardOf } from "./addresses.js";
 import { chain, detection, httpInspector, plainHttp, tlsInspector } from "./chains.js";
+import { tcpProxy } from "./tcp-proxy.js";
 
 /** The cluster that takes what is for nobody known: passed on as it is, or to an egress proxy. Undefined refuses it. */
 export type UnknownTraffic = string | undefined;
