@@ -44,8 +44,6 @@ export const startChild = async (name: string, folder = checkout, flags: readonl
     cwd: folder,
     execArgv: ["--expose-gc", ...flags],
     serialization: "advanced",
-    // As in the control plane's image.
-    env: { MALLOC_MMAP_THRESHOLD_: "16384", ...process.env },
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();

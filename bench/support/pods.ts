@@ -24,6 +24,12 @@ export const runInside = (network: PodNetwork, ...command: readonly string[]): P
   return run(program, ...rest);
 };
 
+/** New connections by the ten thousand run out of ports while closed ones are remembered. */
+const forgetClosedConnections = (network: PodNetwork): Promise<string> => {
+  const [program = "", ...rest] = network.wrap(["sh", "-c", "echo 64 > /proc/sys/net/ipv4/tcp_max_tw_buckets"]);
+  return run(program, ...rest);
+};
+
 /** Needs root. Resolves when all pods are ready; on failure nothing is left behind. */
 export const startPods = async (objects: readonly ObjectEvent[], machine: Machine): Promise<Pods> => {
   const undo: (() => Promise<unknown>)[] = [];
@@ -48,6 +54,7 @@ export const startPods = async (objects: readonly ObjectEvent[], machine: Machin
     });
     undo.push(mesh.close);
     await mesh.apply(objects);
+    for (const pod of mesh.pods.values()) await forgetClosedConnections(pod.network);
     return { network: (pod) => mesh.pods.get(`default/${pod}`)!.network, close };
   } catch (error) {
     await close();

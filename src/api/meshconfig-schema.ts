@@ -8,24 +8,6 @@ const closed = { additionalProperties: false } as const;
 const duration = (description: string) => Type.Optional(Type.String({ format: "duration", description }));
 const texts = (description: string) =>
   Type.Optional(Type.Array(Type.String({ maxLength: 253 }), { maxItems: 1024, description }));
-const LabelSelector = Type.Object(
-  {
-    matchLabels: Type.Optional(Type.Record(Type.String(), Type.String())),
-    matchExpressions: Type.Optional(
-      Type.Array(
-        Type.Object(
-          {
-            key: Type.String({ minLength: 1 }),
-            operator: Type.Enum(["In", "NotIn", "Exists", "DoesNotExist"]),
-            values: Type.Optional(Type.Array(Type.String())),
-          },
-          closed,
-        ),
-      ),
-    ),
-  },
-  closed,
-);
 
 /** The fields of Istio's MeshConfig that the mesh acts on, in their own shape. */
 export const MeshConfigSchema = Type.Object(
@@ -50,20 +32,6 @@ export const MeshConfigSchema = Type.Object(
     defaultServiceExportTo: texts("Namespaces that see a service whose own exportTo does not say."),
     defaultVirtualServiceExportTo: texts("Namespaces that see a VirtualService whose own exportTo does not say."),
     defaultDestinationRuleExportTo: texts("Namespaces that see a DestinationRule whose own exportTo does not say."),
-    serviceSettings: Type.Optional(
-      Type.Array(
-        Type.Object(
-          {
-            settings: Type.Optional(Type.Object({ clusterLocal: Type.Optional(Type.Boolean()) }, closed)),
-            hosts: texts("Hosts that the settings are for; a wildcard may come first."),
-          },
-          closed,
-        ),
-      ),
-    ),
-    discoverySelectors: Type.Optional(
-      Type.Array(LabelSelector, { description: "Namespaces that the mesh sees; all of them if unset." }),
-    ),
     pathNormalization: Type.Optional(
       Type.Object(
         {
@@ -103,7 +71,15 @@ export type MeshConfigFields = Static<typeof MeshConfigSchema>;
 
 /** Fields that Istio has too: they are no mistake of the operator's, but do nothing here. */
 export const unusedMeshConfigFields: ReadonlySet<string> = new Set([
-  ...["ca", "caCertificates", "certificates", "configSources", "defaultProviders", "disableEnvoyListenerLog"],
+  ...[
+    "ca",
+    "caCertificates",
+    "certificates",
+    "configSources",
+    "defaultProviders",
+    "disableEnvoyListenerLog",
+    "discoverySelectors",
+  ],
   ...[
     "enableEnvoyAccessLogService",
     "enablePrometheusMerge",
@@ -113,5 +89,5 @@ export const unusedMeshConfigFields: ReadonlySet<string> = new Set([
   ],
   ...["inboundClusterStatName", "ingressClass", "ingressControllerMode", "ingressSelector", "ingressService"],
   ...["meshMTLS", "outboundClusterStatName", "proxyHttpPort", "proxyInboundListenPort", "proxyListenPort"],
-  ...["serviceEntryVisibility", "serviceScopeConfigs", "tlsDefaults", "verifyCertificateAtClient"],
+  ...["serviceEntryVisibility", "serviceScopeConfigs", "serviceSettings", "tlsDefaults", "verifyCertificateAtClient"],
 ]);

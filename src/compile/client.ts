@@ -2,7 +2,7 @@ import type { Pod } from "../api/kubernetes.js";
 import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
 import type { Sidecar } from "../api/networking/sidecar.js";
 import { selectEnvoyFilters } from "../model/envoy-filter.js";
-import type { Labels } from "../model/selector.js";
+import { hostnameLabel, type Labels } from "../model/selector.js";
 import { sidecarOf } from "../model/sidecar-scope.js";
 import type { Snapshot } from "../model/snapshot.js";
 import type { ProxyLocality } from "./endpoints/assignment.js";
@@ -27,6 +27,7 @@ export interface ProxyPlace {
   readonly key: string;
   readonly locality: ProxyLocality;
   readonly labels: Labels;
+  readonly nodeName: string | undefined;
 }
 
 const numbers = new WeakMap<object, number>();
@@ -93,5 +94,7 @@ export const placeOf = (snapshot: Snapshot, pod: Pod, chosen: ReadonlySet<string
     subzone: labels["topology.istio.io/subzone"] ?? "",
   };
   const own = only(pod.metadata?.labels ?? {}, chosen);
-  return { locality, labels: own, key: JSON.stringify([locality, Object.entries(own).sort()]) };
+  // By node only if that matters to anyone: there are many.
+  const nodeName = chosen.has(hostnameLabel) ? pod.spec?.nodeName : undefined;
+  return { locality, labels: own, nodeName, key: JSON.stringify([locality, Object.entries(own).sort(), nodeName]) };
 };

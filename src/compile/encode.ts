@@ -7,7 +7,8 @@ import type { EncodedResource, TypeUrl } from "./resources.js";
 export const packed = <Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Any =>
   anyPack(schema, message);
 
-const varint = (value: number): Uint8Array => {
+/** An unsigned number in the wire format. */
+export const varint = (value: number): Uint8Array => {
   const bytes: number[] = [];
   let rest = value;
   while (rest > 127) {

@@ -7,6 +7,7 @@ import { CorsSchema } from "../proto/envoy/extensions/filters/http/cors/v3/cors_
 import { HTTPFaultSchema } from "../proto/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { RouterSchema } from "../proto/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { ConfigSchema as SetFilterStateSchema } from "../proto/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.js";
+import { StatefulSessionSchema } from "../proto/envoy/extensions/filters/http/stateful_session/v3/stateful_session_pb.js";
 import {
   type HttpConnectionManager,
   HttpConnectionManager_CodecType,
@@ -17,7 +18,6 @@ import {
   type HttpFilter,
   HttpFilterSchema,
 } from "../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import { TcpProxySchema } from "../proto/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import { accessLogs } from "./access-log.js";
 import { packed } from "./encode.js";
 import { fromStream } from "./tls.js";
@@ -33,6 +33,7 @@ const router = (): HttpFilter =>
 
 export const faultFilterName = "envoy.filters.http.fault";
 export const corsFilterName = "envoy.filters.http.cors";
+export const sessionFilterName = "envoy.filters.http.stateful_session";
 
 /** They do nothing but for routes that carry a configuration for them. */
 const perRouteFilters = (): HttpFilter[] => [
@@ -43,6 +44,10 @@ const perRouteFilters = (): HttpFilter[] => [
   create(HttpFilterSchema, {
     name: corsFilterName,
     configType: { case: "typedConfig", value: packed(CorsSchema, create(CorsSchema)) },
+  }),
+  create(HttpFilterSchema, {
+    name: sessionFilterName,
+    configType: { case: "typedConfig", value: packed(StatefulSessionSchema, create(StatefulSessionSchema)) },
   }),
 ];
 
@@ -135,19 +140,3 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
     configType: { case: "typedConfig", value: packed(HttpConnectionManagerSchema, manager) },
   });
 };
-
-export const tcpProxy = (cluster: string, mesh: MeshConfig): Filter =>
-  create(FilterSchema, {
-    name: "envoy.filters.network.tcp_proxy",
-    configType: {
-      case: "typedConfig",
-      value: packed(
-        TcpProxySchema,
-        create(TcpProxySchema, {
-          statPrefix: cluster,
-          clusterSpecifier: { case: "cluster", value: cluster },
-          accessLog: accessLogs(mesh),
-        }),
-      ),
-    },
-  });

@@ -3,6 +3,7 @@ import type { MeshConfig } from "../api/meshconfig.js";
 import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
 import type { Snapshot } from "../model/snapshot.js";
 import { type Cluster, ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
+import { TypedExtensionConfigSchema } from "../proto/envoy/config/core/v3/extension_pb.js";
 import { type Listener, ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import { type Client, familiesOf } from "./client.js";
 import { inboundCluster, ingressCluster } from "./clusters/inbound.js";
@@ -10,7 +11,7 @@ import { inboundClusterName, inboundPassthroughCluster } from "./clusters/names.
 import { encodeResource } from "./encode.js";
 import { boundAddress } from "./listeners/addresses.js";
 import { boundInbound, virtualInbound } from "./listeners/inbound.js";
-import { createPatcher } from "./patcher.js";
+import { createPatcher, namesOf } from "./patcher.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
 import { type ServedPort, servedPortsOf } from "./served-ports.js";
 import { createView, type WritableView } from "./view.js";
@@ -39,6 +40,7 @@ interface Common {
 }
 
 interface Encoded {
+  readonly extensions: readonly EncodedResource[];
   readonly clusters: readonly EncodedResource[];
   readonly listeners: readonly EncodedResource[];
 }
@@ -50,10 +52,13 @@ const encode = (
 ): Encoded => {
   const patcher = createPatcher(filters, "SIDECAR_INBOUND");
   return {
-    clusters: clusters
+    extensions: patcher
+      .extensions()
+      .map((extension) => encodeResource(typeUrls.extension, extension.name, TypedExtensionConfigSchema, extension)),
+    clusters: [...clusters, ...patcher.addedClusters(namesOf(clusters))]
       .flatMap((cluster) => patcher.cluster(cluster) ?? [])
       .map((cluster) => encodeResource(typeUrls.cluster, cluster.name, ClusterSchema, cluster)),
-    listeners: listeners
+    listeners: [...listeners, ...patcher.addedListeners(namesOf(listeners))]
       .flatMap((listener) => patcher.listener(listener) ?? [])
       .map((listener) => encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener)),
   };
@@ -80,7 +85,7 @@ export const createInbound = (): Inbound => {
       if (key === made) return;
       made = key;
       const redirected = ports.filter(({ bind }) => bind === undefined);
-      const { clusters, listeners } = encode(
+      const { extensions, clusters, listeners } = encode(
         [
           ...(client.isRedirected
             ? [inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined })]
@@ -93,6 +98,7 @@ export const createInbound = (): Inbound => {
         ],
         client.filters,
       );
+      replaceAll(view, typeUrls.extension, extensions);
       replaceAll(view, typeUrls.cluster, clusters);
       replaceAll(view, typeUrls.listener, listeners);
     },

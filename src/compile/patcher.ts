@@ -21,12 +21,16 @@ export interface Patcher {
   readonly routes: (routes: RouteConfiguration) => RouteConfiguration;
   /** As `routes`, on the wire form. */
   readonly routeFragments: (fragments: readonly Fragment[]) => readonly Fragment[];
-  readonly addedClusters: () => readonly Cluster[];
-  readonly addedListeners: () => readonly Listener[];
+  /** Those whose names are not `taken`. */
+  readonly addedClusters: (taken: ReadonlySet<string>) => readonly Cluster[];
+  readonly addedListeners: (taken: ReadonlySet<string>) => readonly Listener[];
   readonly extensions: () => readonly TypedExtensionConfig[];
   /** What is wrong with the filters, and which of their patches have changed nothing so far. */
   readonly findings: () => readonly KeyedFinding[];
 }
+
+export const namesOf = (resources: readonly { readonly name: string }[]): ReadonlySet<string> =>
+  new Set(resources.map(({ name }) => name));
 
 const untouched: Patcher = {
   cluster: (cluster) => cluster,
@@ -39,6 +43,9 @@ const untouched: Patcher = {
   findings: () => [],
 };
 
+/** The version of Istio whose configuration this mesh takes, for patches that are for some versions only. */
+const proxyVersion = "1.29.0";
+
 export const createPatcher = (
   filters: readonly EnvoyFilter[],
   direction: PatchContext["direction"],
@@ -46,7 +53,7 @@ export const createPatcher = (
 ): Patcher => {
   if (filters.length === 0) return untouched;
   const set = compilePatches(filters, quarantined);
-  const context: PatchContext = { direction, proxyVersion: "", nodeMetadata: {} };
+  const context: PatchContext = { direction, proxyVersion, nodeMetadata: {} };
   const report = createPatchReport();
   const routes: Patcher["routes"] = (written) => patchRouteConfiguration(set, context, written, report);
   return {
@@ -57,8 +64,8 @@ export const createPatcher = (
       const written = fromBinary(RouteConfigurationSchema, bytesOf(fragments));
       return [fragmentOf(toBinary(RouteConfigurationSchema, routes(written)))];
     },
-    addedClusters: () => addedClusters(set, context, undefined, report),
-    addedListeners: () => addedListeners(set, context, undefined, report),
+    addedClusters: (taken) => addedClusters(set, context, (name) => taken.has(name), report),
+    addedListeners: (taken) => addedListeners(set, context, (name) => taken.has(name), report),
     extensions: () => extensionConfigs(set, context, report),
     findings: () => [...set.findings, ...reportedFindings(set, report)],
   };

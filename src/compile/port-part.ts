@@ -5,6 +5,8 @@ import type { EncodedHost } from "./routes/virtual-hosts.js";
 /** What one host adds to a port that it shares with others. */
 export interface PortPart {
   readonly host: EncodedHost | undefined;
+  /** Whether requests can be for any host that DNS knows. */
+  readonly isDynamic: boolean;
   /** By server name or destination range. */
   readonly chains: readonly FilterChain[];
   /** Takes all on the port that nothing else takes: TCP to a service that has no address. The oldest has it. */
@@ -17,6 +19,7 @@ const sameChain = (left: FilterChain | undefined, right: FilterChain | undefined
 const isSame = (left: PortPart, right: PortPart): boolean =>
   left.host?.field.digest === right.host?.field.digest &&
   left.host?.isCanonical === right.host?.isCanonical &&
+  left.isDynamic === right.isDynamic &&
   left.otherwise?.order === right.otherwise?.order &&
   sameChain(left.otherwise?.chain, right.otherwise?.chain) &&
   left.chains.length === right.chains.length &&

@@ -5,13 +5,14 @@ import { ClusterLoadAssignmentSchema } from "../proto/envoy/config/endpoint/v3/e
 import { ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import type { Client, ProxyPlace } from "./client.js";
 import { staticClusters } from "./clusters/inbound.js";
+import { outboundClusterName } from "./clusters/names.js";
 import { encodeResource, fragmentOf, resourceOf } from "./encode.js";
 import { type EncodedOutput, encodeOutput, idOf, isEmptyOutput, partsOf, type ResourceId } from "./encoded-output.js";
 import { compileHost } from "./host.js";
 import { httpProxyListener, httpProxyRouteName, httpProxyRoutes } from "./http-proxy.js";
-import { portListenerName, virtualOutbound } from "./listeners/outbound.js";
-import { createLookup } from "./lookup.js";
-import { createPatcher } from "./patcher.js";
+import { portListenerName, type UnknownTraffic, unknownTrafficOf, virtualOutbound } from "./listeners/outbound.js";
+import { createLookup, type Lookup } from "./lookup.js";
+import { createPatcher, namesOf } from "./patcher.js";
 import { type PortPart, reuseParts } from "./port-part.js";
 import { answersAlike } from "./recording.js";
 import { type EncodedResource, typeUrls } from "./resources.js";
@@ -64,6 +65,13 @@ const takeFrom = <Key, Member>(map: Map<Key, Set<Member>>, key: Key, member: Mem
 export const hostsOf = (snapshot: Snapshot): ReadonlySet<string> =>
   new Set([...snapshot.servicesOfHost.keys(), ...snapshot.virtualServices.byHost.keys()]);
 
+const unknownOf = ({ sidecar, snapshot }: Lookup): UnknownTraffic => {
+  const { mode, egressProxy } = sidecar?.outboundTrafficPolicy ?? {};
+  const unknown = unknownTrafficOf(mode ?? snapshot.mesh.outboundTrafficPolicy);
+  if (unknown === undefined || egressProxy === undefined) return unknown;
+  return outboundClusterName(egressProxy.host, egressProxy.port, egressProxy.subset);
+};
+
 export const createScope = (first: Snapshot, client: Client, base: Scope | undefined): Scope => {
   const { mesh } = first;
   const view = createView();
@@ -79,7 +87,7 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     { readonly key: readonly unknown[]; readonly made: EncodedResource | undefined }
   >();
   let lookup = createLookup(first, client);
-  const policy = lookup.sidecar?.outboundTrafficPolicy ?? mesh.outboundTrafficPolicy;
+  const unknown = unknownOf(lookup);
 
   const outputOf: Scope["outputOf"] = (host) => outputs.get(host) ?? base?.outputOf(host);
 
@@ -136,7 +144,7 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       return;
     }
     const options: SharedPortOptions = {
-      ...{ port, parts, mesh, policy, families: client.families },
+      ...{ port, parts, mesh, unknown, families: client.families },
       bind: egress?.bind,
     };
     const routes = sharedRoutes(options);
@@ -230,16 +238,17 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
         typeUrls.extension,
         encodeResource(typeUrls.extension, extension.name, TypedExtensionConfigSchema, extension),
       );
-    for (const written of [...staticClusters(mesh), ...patcher.addedClusters()]) {
+    const clusters = staticClusters(mesh);
+    const listeners = [
+      ...(client.isRedirected ? [virtualOutbound(client.families, unknown, mesh)] : []),
+      ...(lookup.sidecar?.httpProxies ?? []).map((listener) => httpProxyListener(listener, mesh)),
+    ];
+    for (const written of [...clusters, ...patcher.addedClusters(namesOf(clusters))]) {
       const cluster = patcher.cluster(written);
       if (cluster !== undefined)
         view.set(typeUrls.cluster, encodeResource(typeUrls.cluster, cluster.name, ClusterSchema, cluster));
     }
-    for (const written of [
-      ...(client.isRedirected ? [virtualOutbound(client.families, policy, mesh)] : []),
-      ...(lookup.sidecar?.httpProxies ?? []).map((listener) => httpProxyListener(listener, mesh)),
-      ...patcher.addedListeners(),
-    ]) {
+    for (const written of [...listeners, ...patcher.addedListeners(namesOf(listeners))]) {
       const listener = patcher.listener(written);
       if (listener !== undefined)
         view.set(typeUrls.listener, encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener));

@@ -16,14 +16,14 @@ export interface ServedPort extends Omit<IngressPort, "connectionPool"> {
 const poolOnly = (connectionPool: Pool["connectionPool"]): Pool | undefined => connectionPool && { connectionPool };
 
 /** The policy of the service's own DestinationRule, as a client of its namespace has it. */
-const ownPolicy = (snapshot: Snapshot, { service, servicePort }: InboundPort, client: Client): Pool | undefined => {
+const ownPolicy = (snapshot: Snapshot, { service, servicePort }: InboundPort, client: Client): Pool => {
   const rule = findDestinationRule(
     snapshot.destinationRulesOfNamespace,
     { namespace: service.namespace, labels: client.labels },
     service,
     snapshot.mesh.rootNamespace,
   );
-  return rule === undefined ? undefined : policyFor(rule, servicePort.port, "", snapshot.mesh);
+  return policyFor(rule, servicePort.port, "", snapshot.mesh);
 };
 
 /** By the pod's Sidecar if that has ingress listeners, else by the services that select it. */

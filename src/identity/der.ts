@@ -1,4 +1,9 @@
-/** DER (X.690), as much as X.509 and PKCS#10 need: a writer straight into bytes, and a strict reader. */
+import forge from "node-forge";
+
+/**
+ * DER (X.690), as much as X.509 and PKCS#10 need: a writer straight into bytes, which signing needs to be quick, and
+ * node-forge as the reader.
+ */
 export const tag = {
   boolean: 0x01,
   integer: 0x02,
@@ -62,33 +67,28 @@ const fault = (): never => {
   throw new Error("the DER is malformed");
 };
 
-const readOne = (bytes: Buffer): Element => {
-  const tagByte = bytes[0] ?? fault();
-  let length = bytes[1] ?? fault();
-  let start = 2;
-  if (length >= 0x80) {
-    const count = length & 0x7f;
-    if (count === 0 || count > 3 || bytes.length < 2 + count) fault();
-    start = 2 + count;
-    length = bytes.readUIntBE(2, count);
-  }
-  if ((tagByte & 0x1f) === 0x1f || start + length > bytes.length) fault();
-  return {
-    tag: tagByte,
-    content: bytes.subarray(start, start + length),
-    whole: bytes.subarray(0, start + length),
-  };
+/** As the library has it; its types know only the older form of the second argument. */
+const fromDer = forge.asn1.fromDer as unknown as (
+  bytes: forge.util.ByteStringBuffer,
+  options: { readonly strict: boolean; readonly parseAllBytes: boolean; readonly decodeBitStrings: boolean },
+) => forge.asn1.Asn1;
+
+const elementOf = (node: forge.asn1.Asn1): Element => {
+  const whole = Buffer.from(forge.asn1.toDer(node).getBytes(), "binary");
+  const length = whole[1] ?? 0;
+  return { tag: whole[0] ?? 0, content: whole.subarray(length < 0x80 ? 2 : 2 + (length & 0x7f)), whole };
 };
 
 /** The values that lie one after another in these bytes. Throws for bytes that are not DER. */
 export const readAll = (bytes: Buffer): readonly Element[] => {
-  const found: Element[] = [];
-  for (let rest = bytes; rest.length > 0; ) {
-    const element = readOne(rest);
-    found.push(element);
-    rest = rest.subarray(element.whole.length);
+  // In one sequence, since the parser reads one value.
+  const wrapped = forge.util.createBuffer(sequence(bytes).toString("binary"));
+  try {
+    const { value } = fromDer(wrapped, { strict: true, parseAllBytes: true, decodeBitStrings: false });
+    return (value as readonly forge.asn1.Asn1[]).map(elementOf);
+  } catch {
+    return fault();
   }
-  return found;
 };
 
 /** The one value of these bytes, which must have this tag. */

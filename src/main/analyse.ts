@@ -1,6 +1,8 @@
 import type { Analyse } from "../admission/validation.js";
 import type { ConfigurationKind, ConfigurationObjects } from "../api/kinds.js";
+import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
 import type { Compiler } from "../compile/compiler.js";
+import { envoyFilterValueFindings } from "../compile/patch/patches.js";
 import { analyseObject, isAnalysed } from "../model/analysis/analyse.js";
 import { type AnalysisIndex, buildAnalysisIndex } from "../model/analysis/index.js";
 import type { Snapshot } from "../model/snapshot.js";
@@ -43,9 +45,10 @@ export const createAnalyse = (compiler: Compiler): Analyse => {
     const read = readOf(snapshot);
     if (latest === undefined || read.some((part, at) => part !== latest?.read[at]))
       latest = { read, index: indexOf(snapshot) };
+    // Only the whole Envoy API can judge what a patch holds, and that is not the kind's to know.
+    const values = kind === "EnvoyFilter" ? envoyFilterValueFindings(object as EnvoyFilter) : [];
     const placed = { ...object, metadata: { ...object.metadata, namespace } };
-    return analyseObject(latest.index, kind, placed as ConfigurationObjects[ConfigurationKind & typeof kind]).map(
-      ({ finding }) => finding,
-    );
+    const found = analyseObject(latest.index, kind, placed as ConfigurationObjects[ConfigurationKind & typeof kind]);
+    return [...values, ...found.map(({ finding }) => finding)];
   };
 };

@@ -2,8 +2,14 @@ import type { ObjectEvent, Pod } from "../api/kubernetes.js";
 import { editMember } from "./edit.js";
 import { type Editing, type Effects, editing } from "./editing.js";
 import { meshServiceOf, podsOfSlice, serviceOfSlice } from "./kubernetes-service.js";
-import { applyDestinationRules, applyEnvoyFilter, applySidecar, applyVirtualServices } from "./rules.js";
-import { selects } from "./selector.js";
+import {
+  applyDestinationRules,
+  applyEnvoyFilter,
+  applySidecar,
+  applyVirtualServices,
+  keepClientLabels,
+} from "./rules.js";
+import { hostnameLabel, selects } from "./selector.js";
 import type { MeshService } from "./service.js";
 import { servicesOfEntry } from "./service-entry.js";
 import { keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "./snapshot.js";
@@ -38,6 +44,12 @@ const putService = (edit: Editing, effects: Effects, key: string, next: MeshServ
     effects.inbound.add(service.namespace);
   }
   edit.services.set(key, next);
+  keepClientLabels(
+    edit,
+    effects,
+    `Service ${key}`,
+    next?.trafficDistribution === "PreferSameNode" ? [hostnameLabel] : [],
+  );
 };
 
 /** Services and entries of a namespace that choose what carries these labels. */

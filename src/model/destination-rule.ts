@@ -3,6 +3,7 @@ import type { DestinationRule } from "../api/networking/destination-rule.js";
 import { type MergedDestinationRule, mergeRules } from "./destination-rule-merge.js";
 import { isWithin, qualifiedHost } from "./host.js";
 import { isExportedTo } from "./hosts.js";
+import { selectsOrAll } from "./selector.js";
 import type { MeshService } from "./service.js";
 
 export type { MergedDestinationRule } from "./destination-rule-merge.js";
@@ -45,13 +46,8 @@ interface Index {
   readonly outdated: Map<string, readonly MergedDestinationRule[]>;
 }
 
-const selects = (
-  selector: Readonly<Record<string, string>> | undefined,
-  labels: Readonly<Record<string, string>>,
-): boolean => Object.entries(selector ?? {}).every(([label, value]) => labels[label] === value);
-
 const isFor = (rule: MergedDestinationRule, client: DestinationRuleClient): boolean =>
-  isExportedTo(rule.exportTo, client.namespace) && selects(rule.workloadSelector, client.labels);
+  isExportedTo(rule.exportTo, client.namespace) && selectsOrAll(rule.workloadSelector, client.labels);
 
 const isPrivate = ({ exportTo, namespace }: MergedDestinationRule): boolean =>
   exportTo.size === 1 && exportTo.has(namespace);

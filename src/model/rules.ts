@@ -28,12 +28,16 @@ const policyLabelsOf = (rule: DestinationRule | undefined): readonly string[] =>
   return [
     ...Object.keys(rule?.spec.workloadSelector?.matchLabels ?? {}),
     ...balancers.flatMap((balancer) =>
-      (balancer?.localityLbSetting?.failoverPriority ?? []).map((label) => label.split("=")[0]!),
+      [
+        ...(balancer?.localityLbSetting?.failoverPriority ?? []),
+        ...(balancer?.zoneAwareLbSetting?.failoverPriority ?? []),
+      ].map((label) => label.split("=")[0]!),
     ),
   ];
 };
 
-const keepClientLabels = (edit: Editing, effects: Effects, rule: string, labels: readonly string[]): void => {
+/** Notes by which labels a rule, or a service, tells clients apart. */
+export const keepClientLabels = (edit: Editing, effects: Effects, rule: string, labels: readonly string[]): void => {
   const before = edit.clientLabels.get(rule);
   if (before === undefined && labels.length === 0) return;
   edit.clientLabels.set(rule, labels.length === 0 ? undefined : new Set(labels));

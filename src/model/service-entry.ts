@@ -67,6 +67,8 @@ export const servicesOfEntry = (entry: ServiceEntry, mesh: MeshConfig): readonly
       clientAffinity: false,
       isExternal: spec.location !== "MESH_INTERNAL",
       subjectAltNames: spec.subjectAltNames ?? [],
+      trafficDistribution: undefined,
+      persistentSession: undefined,
       exportTo: exportTargets(spec.exportTo, namespace, mesh.defaultServiceExportTo),
       createdAt: (metadata?.creationTimestamp as string | undefined) ?? "",
     };

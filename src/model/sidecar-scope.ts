@@ -1,4 +1,5 @@
 import type { Sidecar, SidecarEgressListener } from "../api/networking/sidecar.js";
+import { qualifiedHost } from "./host.js";
 import { hostMatches } from "./hosts.js";
 import { type Labels, selects } from "./selector.js";
 import type { MeshService } from "./service.js";
@@ -30,7 +31,13 @@ export interface HttpProxyListener {
 export interface SidecarScope {
   readonly listeners: readonly EgressListener[];
   readonly httpProxies: readonly HttpProxyListener[];
-  readonly outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY" | undefined;
+  readonly outboundTrafficPolicy:
+    | {
+        readonly mode: "ALLOW_ANY" | "REGISTRY_ONLY" | undefined;
+        /** Takes what is for nobody known, instead of passing it on. */
+        readonly egressProxy: { readonly host: string; readonly port: number; readonly subset: string } | undefined;
+      }
+    | undefined;
 }
 
 /** The one Sidecar of a workload: of its namespace by labels, else for the whole namespace, else the mesh's. */
@@ -57,8 +64,14 @@ const readImport = (written: string, own: string): readonly Import[] => {
 
 const isHttpProxy = ({ port }: SidecarEgressListener): boolean => port?.protocol?.toUpperCase() === "HTTP_PROXY";
 
+const egressProxyOf = ({ spec }: Sidecar, namespace: string, clusterDomain: string) => {
+  const { host, port, subset } = spec.outboundTrafficPolicy?.egressProxy ?? {};
+  if (host === undefined || port?.number === undefined) return undefined;
+  return { host: qualifiedHost(host, namespace, clusterDomain), port: port.number, subset: subset ?? "" };
+};
+
 /** Reads a Sidecar's egress for clients of this namespace; without any, everything is seen. */
-export const scopeOf = (sidecar: Sidecar, namespace: string): SidecarScope => ({
+export const scopeOf = (sidecar: Sidecar, namespace: string, clusterDomain: string): SidecarScope => ({
   listeners: (sidecar.spec.egress ?? [{ hosts: ["*/*"] }]).map((listener) => {
     const { port, bind, captureMode, hosts } = listener;
     const own = bind !== undefined && bind !== "" ? bind : captureMode === "NONE" ? "127.0.0.1" : undefined;
@@ -70,7 +83,10 @@ export const scopeOf = (sidecar: Sidecar, namespace: string): SidecarScope => ({
   httpProxies: (sidecar.spec.egress ?? [])
     .filter(isHttpProxy)
     .map(({ port, bind }) => ({ port: port?.number ?? 0, bind: bind || "127.0.0.1" })),
-  outboundTrafficPolicy: sidecar.spec.outboundTrafficPolicy?.mode,
+  outboundTrafficPolicy: sidecar.spec.outboundTrafficPolicy && {
+    mode: sidecar.spec.outboundTrafficPolicy.mode,
+    egressProxy: egressProxyOf(sidecar, namespace, clusterDomain),
+  },
 });
 
 const isImported = ({ imports }: EgressListener, namespace: string, host: string): boolean => {

@@ -4,6 +4,7 @@ import type { MeshConfig } from "../api/meshconfig.js";
 import type { HttpRoute, VirtualService } from "../api/networking/virtual-service.js";
 import { usesClaims } from "../api/networking/virtual-service-match.js";
 import { qualifiedHost } from "./host.js";
+import { exportTargets, isExportedTo } from "./hosts.js";
 import { mergeDelegated } from "./virtual-service-delegates.js";
 import {
   gatewayKey,
@@ -68,12 +69,8 @@ export const delegateKeysOf = (object: VirtualService): readonly string[] => {
   ];
 };
 
-const exportToOf = (object: VirtualService, mesh: RoutingMesh): ReadonlySet<string> => {
-  const { namespace } = identityOf(object);
-  const said = object.spec.exportTo ?? [];
-  const targets = said.length > 0 ? said : (mesh.defaultVirtualServiceExportTo ?? ["*"]);
-  return new Set(targets.filter((target) => target !== "~").map((target) => (target === "." ? namespace : target)));
-};
+const exportToOf = (object: VirtualService, mesh: RoutingMesh): ReadonlySet<string> =>
+  exportTargets(object.spec.exportTo, identityOf(object).namespace, mesh.defaultVirtualServiceExportTo ?? ["*"]);
 
 interface Rules {
   readonly rules: readonly HttpRule[];
@@ -101,7 +98,7 @@ const delegatedRules = (
   if ((delegate.spec.hosts?.length ?? 0) > 0)
     return nothing(path, `${key} has hosts, so nothing can be delegated to it and the rule is left out; remove them`);
   const exportTo = exportToOf(delegate, mesh);
-  if (!exportTo.has("*") && !exportTo.has(namespace))
+  if (!isExportedTo(exportTo, namespace))
     return nothing(path, `${key} is not exported to ${namespace}, so the rule is left out; add that to its exportTo`);
   const isForMesh = (root.spec.gateways?.length ?? 0) === 0 || root.spec.gateways!.includes("mesh");
   const own = httpRule(route, { namespace, clusterDomain: mesh.clusterDomain });

@@ -56,6 +56,8 @@ export interface XdsServer {
 
 const largestRequest = 8 << 20;
 const attachMilliseconds = 30_000;
+/** Requests of one stream that may wait for their turn before it is read no further. */
+const mostWaiting = 16;
 
 const deltaAggregatedResourcesPath = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
@@ -177,6 +179,7 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
     /** What came before the stream was open. */
     const early: DeltaDiscoveryRequest[] = [];
     let isFirst = true;
+    let waiting = 0;
     let stream: DeltaStream | undefined;
     open(call, first.promise, ending.signal).then(
       (opened) => {
@@ -189,21 +192,21 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
         call.end(status.INTERNAL, "internal error");
       },
     );
+    const handle = (bytes: Buffer, isNow: boolean): void => {
+      if (waiting-- === mostWaiting && stream !== undefined) call.resume();
+      const request = ending.signal.aborted ? undefined : decode(call, bytes);
+      if (request === undefined) return;
+      if (isNow) first.resolve(request);
+      else if (stream === undefined) early.push(request);
+      else stream.receive(request);
+    };
     return {
       message: (bytes) => {
-        call.pause();
         const isNow = isFirst;
         isFirst = false;
-        (isNow ? paceOpening : pace)(() => {
-          if (ending.signal.aborted) return;
-          // Until it is known who asks, no more than what is under way is read.
-          if (stream !== undefined) call.resume();
-          const request = decode(call, bytes);
-          if (request === undefined) return;
-          if (isNow) first.resolve(request);
-          else if (stream === undefined) early.push(request);
-          else stream.receive(request);
-        });
+        // Until it is known who asks, no more than what is under way is read; later as much as waits its turn.
+        if (++waiting === mostWaiting || stream === undefined) call.pause();
+        (isNow ? paceOpening : pace)(() => handle(bytes, isNow));
       },
       halfClosed: () => call.end(status.OK),
       closed: () => {

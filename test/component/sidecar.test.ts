@@ -100,6 +100,23 @@ test("a rule that is seen brings in what it leads to", async ({ mesh }) => {
   assert.is(reportOf((await mesh.call("bound", "http://backend/"))[0]).pod, "backend-0");
 });
 
+test("an egress proxy takes what is for nobody known", async ({ mesh }) => {
+  await mesh.apply(
+    sidecar("bound", "default", {
+      workloadSelector: { labels: { app: "bound" } },
+      outboundTrafficPolicy: {
+        mode: "ALLOW_ANY",
+        egressProxy: { host: "backend.default.svc.cluster.local", port: { number: 80 } },
+      },
+      egress: [{ hosts: ["far/*"] }],
+    }),
+  );
+  const [answer] = await mesh.call("bound", "http://240.240.0.1/", { headers: { host: "unknown.example.com" } });
+  const report = reportOf(answer);
+  assert.is(report.pod, "backend-0");
+  assert.is(report.headers["host"], "unknown.example.com");
+});
+
 test("ingress serves a port of its own and calls the application where it says", async ({ mesh }) => {
   const [before] = await mesh.call("free", "http://inner/");
   assert.is(before?.status, 503, "nothing listens on 9080");

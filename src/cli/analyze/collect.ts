@@ -1,7 +1,9 @@
 import type { Finding } from "../../api/kind.js";
 import { type ConfigurationKind, definitionOf, isConfigurationKind } from "../../api/kinds.js";
 import type { MeshConfig } from "../../api/meshconfig.js";
+import type { EnvoyFilter } from "../../api/networking/envoy-filter.js";
 import { readConfigObject } from "../../api/validate.js";
+import { envoyFilterValueFindings } from "../../compile/patch/patches.js";
 import { analyseAll } from "../../model/analysis/analyse.js";
 import { type Code, codeOf, type Level } from "../../model/analysis/codes.js";
 import { meshServicesOf } from "../../model/analysis/hosts.js";
@@ -102,7 +104,11 @@ export const collect = (
     const template = Object.hasOwn(templates, kind) ? at(value, templates[kind]!) : undefined;
     if (configurationKind !== undefined) {
       const { object, findings } = readConfigObject(definitionOf(configurationKind), value);
-      for (const finding of findings) {
+      const values =
+        configurationKind === "EnvoyFilter" && object !== undefined
+          ? envoyFilterValueFindings(object as EnvoyFilter)
+          : [];
+      for (const finding of [...findings, ...values]) {
         const code = finding.severity === "error" ? "HDL0001" : "HDL0002";
         const { path, message } = finding;
         const location = source.locate(path);

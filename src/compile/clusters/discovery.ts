@@ -38,6 +38,7 @@ const hostEndpoint = ({ host, namespace }: MeshService, port: ServicePort): Endp
   zone: "",
   subzone: "",
   nodeName: undefined,
+  isDraining: false,
   weight: 1,
 });
 

@@ -1,7 +1,6 @@
 import type { MeshConfig } from "../../api/meshconfig.js";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
-import type { Endpoint, MeshService, ServicePort } from "../../model/service.js";
-import type { TrafficDistribution } from "../endpoints/locality.js";
+import type { Endpoint, MeshService, ServicePort, TrafficDistribution } from "../../model/service.js";
 import type { ProxyContext } from "../endpoints/priorities.js";
 import type { Families } from "./dynamic-dns.js";
 

@@ -1,11 +1,11 @@
 import type { MeshConfig } from "../../api/meshconfig.js";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
 import type { LocalityLbSetting, ZoneAwareLbSetting } from "../../api/networking/load-balancer.js";
+import type { TrafficDistribution } from "../../model/service.js";
 
 export type LocalityMesh = Pick<MeshConfig, "localityLbSetting">;
 
 /** Of a Kubernetes Service; PreferClose is the old name of PreferSameZone. */
-export type TrafficDistribution = "PreferClose" | "PreferSameZone" | "PreferSameNode";
 
 const nearLabels = [
   "topology.istio.io/network",

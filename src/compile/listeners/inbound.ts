@@ -5,11 +5,12 @@ import { TrafficDirection } from "../../proto/envoy/config/core/v3/base_pb.js";
 import type { Filter, FilterChain } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import { type Listener, ListenerSchema } from "../../proto/envoy/config/listener/v3/listener_pb.js";
 import { blackHoleCluster, inboundClusterName, inboundPassthroughCluster } from "../clusters/names.js";
-import { httpConnectionManager, tcpProxy } from "../http.js";
+import { httpConnectionManager } from "../http.js";
 import { inboundRoutes, passthroughRoutes } from "../routes/inbound.js";
 import { meshHttpAlpn, meshTcpAlpn, serverTls } from "../tls.js";
 import { anyAddress, boundAddress, type IpFamilies, inboundPort } from "./addresses.js";
 import { chain, detection, httpInspector, originalDst, originalSrc, plainHttp, tlsInspector } from "./chains.js";
+import { tcpProxy } from "./tcp-proxy.js";
 
 /** One port that the pod serves, by Services or by its Sidecar. */
 export interface ServedPort {

@@ -3,18 +3,23 @@ import type { MeshConfig } from "../../api/meshconfig.js";
 import { TrafficDirection } from "../../proto/envoy/config/core/v3/base_pb.js";
 import type { FilterChain } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import { type Listener, ListenerSchema } from "../../proto/envoy/config/listener/v3/listener_pb.js";
+import { dynamicDnsHttpFilter } from "../clusters/dynamic-dns.js";
 import { blackHoleCluster, passthroughCluster } from "../clusters/names.js";
-import { httpConnectionManager, offerAlpn, tcpProxy } from "../http.js";
+import { httpConnectionManager, offerAlpn } from "../http.js";
 import { clientAlpn } from "../tls.js";
 import { anyAddress, boundAddress, type IpFamilies, outboundPort, socketAddress, wildcardOf } from "./addresses.js";
 import { chain, detection, httpInspector, plainHttp, tlsInspector } from "./chains.js";
+import { tcpProxy } from "./tcp-proxy.js";
 
-export type OutboundTrafficPolicy = MeshConfig["outboundTrafficPolicy"];
+/** The cluster that takes what is for nobody known: passed on as it is, or to an egress proxy. Undefined refuses it. */
+export type UnknownTraffic = string | undefined;
+
+export const unknownTrafficOf = (policy: MeshConfig["outboundTrafficPolicy"]): UnknownTraffic =>
+  policy === "ALLOW_ANY" ? passthroughCluster : undefined;
 
 const outbound = { bindToPort: false, trafficDirection: TrafficDirection.OUTBOUND } as const;
 
-const unknownTcp = (policy: OutboundTrafficPolicy, mesh: MeshConfig) =>
-  tcpProxy(policy === "ALLOW_ANY" ? passthroughCluster : blackHoleCluster, mesh);
+const unknownTcp = (unknown: UnknownTraffic, mesh: MeshConfig) => tcpProxy(unknown ?? blackHoleCluster, mesh);
 
 /** HTTP told from the client's first bytes: a chain for HTTP/1 and one for HTTP/2, which offer different ALPN. */
 const detectedHttpChains = (statPrefix: string, routeName: string, mesh: MeshConfig): readonly FilterChain[] =>
@@ -31,7 +36,7 @@ const detectedHttpChains = (statPrefix: string, routeName: string, mesh: MeshCon
   );
 
 /** Takes all that is redirected; hands it to the listener of its original destination, else passes it on. */
-export const virtualOutbound = (families: IpFamilies, policy: OutboundTrafficPolicy, mesh: MeshConfig): Listener =>
+export const virtualOutbound = (families: IpFamilies, unknown: UnknownTraffic, mesh: MeshConfig): Listener =>
   create(ListenerSchema, {
     name: "virtualOutbound",
     ...anyAddress(outboundPort, families),
@@ -39,7 +44,7 @@ export const virtualOutbound = (families: IpFamilies, policy: OutboundTrafficPol
     useOriginalDst: true,
     filterChains: [
       chain("virtualOutbound-trap", { destinationPort: outboundPort }, [tcpProxy(blackHoleCluster, mesh)]),
-      chain("virtualOutbound-catchall-tcp", {}, [unknownTcp(policy, mesh)]),
+      chain("virtualOutbound-catchall-tcp", {}, [unknownTcp(unknown, mesh)]),
     ],
   });
 
@@ -50,8 +55,10 @@ export interface PortListenerOptions {
   readonly port: number;
   readonly families: IpFamilies;
   readonly mesh: MeshConfig;
-  readonly policy: OutboundTrafficPolicy;
+  readonly unknown: UnknownTraffic;
   readonly hasHttp: boolean;
+  /** Whether requests can be for any host that DNS knows. */
+  readonly isDynamic: boolean;
   /** Chains by server name or destination range, of services that have no address of their own. */
   readonly chains: readonly FilterChain[];
   /** Takes what no chain takes; undefined passes it on to where it was going, or refuses it. */
@@ -69,6 +76,7 @@ export const portListener = (options: PortListenerOptions): Listener => {
       mesh,
       statPrefix: `outbound_0.0.0.0_${port}`,
       routes: { name: String(port) },
+      ...(options.isDynamic ? { filters: [dynamicDnsHttpFilter(families, mesh)] } : {}),
     }),
   ]);
   return create(ListenerSchema, {
@@ -78,7 +86,7 @@ export const portListener = (options: PortListenerOptions): Listener => {
     ...(bind === undefined ? anyAddress(port, families) : { bindToPort: true, address: boundAddress(bind, port) }),
     listenerFilters: [tlsInspector(), ...(options.hasHttp ? [httpInspector()] : [])],
     filterChains: [...(options.hasHttp ? [http] : []), ...options.chains],
-    defaultFilterChain: options.otherwise ?? chain("PassthroughFilterChain", {}, [unknownTcp(options.policy, mesh)]),
+    defaultFilterChain: options.otherwise ?? chain("PassthroughFilterChain", {}, [unknownTcp(options.unknown, mesh)]),
   });
 };
 

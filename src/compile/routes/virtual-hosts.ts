@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { MeshService } from "../../model/service.js";
+import type { MeshService, PersistentSession } from "../../model/service.js";
 import {
   type Route,
   RouteSchema,
@@ -7,12 +7,12 @@ import {
   VirtualHostSchema,
 } from "../../proto/envoy/config/route/v3/route_components_pb.js";
 import { type RouteConfiguration, RouteConfigurationSchema } from "../../proto/envoy/config/route/v3/route_pb.js";
-import { passthroughCluster } from "../clusters/names.js";
 import { type Fragment, fragmentOf, lengthDelimited } from "../encode.js";
 import { unreachedHeader } from "../http.js";
-import type { OutboundTrafficPolicy } from "../listeners/outbound.js";
+import type { UnknownTraffic } from "../listeners/outbound.js";
 import { maxDirectResponseBodyBytes } from "./http.js";
 import { plainRoute } from "./plain.js";
+import { sessionConfig } from "./sessions.js";
 
 /** A virtual host, encoded once for all route configurations that hold it. */
 export interface EncodedHost {
@@ -31,9 +31,15 @@ export const encodeHost = (message: VirtualHost, isCanonical: boolean): EncodedH
   isCanonical,
 });
 
-export const virtualHost = (name: string, domains: readonly string[], routes: readonly Route[]): VirtualHost =>
+export const virtualHost = (
+  name: string,
+  domains: readonly string[],
+  routes: readonly Route[],
+  session?: PersistentSession,
+): VirtualHost =>
   create(VirtualHostSchema, {
     name,
+    typedPerFilterConfig: sessionConfig(session),
     domains: [...domains],
     routes: [...routes],
     includeRequestAttemptCount: true,
@@ -71,8 +77,8 @@ export const blockedHosts = (): VirtualHost =>
     ],
   });
 
-const unknownHosts = (policy: OutboundTrafficPolicy): VirtualHost =>
-  policy === "ALLOW_ANY" ? virtualHost("allow_any", ["*"], [plainRoute(passthroughCluster)]) : blockedHosts();
+const unknownHosts = (unknown: UnknownTraffic): VirtualHost =>
+  unknown === undefined ? blockedHosts() : virtualHost("allow_any", ["*"], [plainRoute(unknown)]);
 
 const withoutHosts = (name: string): RouteConfiguration =>
   create(RouteConfigurationSchema, {
@@ -82,11 +88,11 @@ const withoutHosts = (name: string): RouteConfiguration =>
     maxDirectResponseBodySizeBytes: maxDirectResponseBodyBytes,
   });
 
-const catchAlls = new Map<OutboundTrafficPolicy, EncodedHost>();
+const catchAlls = new Map<UnknownTraffic, EncodedHost>();
 
-const catchAll = (policy: OutboundTrafficPolicy): EncodedHost => {
-  const known = catchAlls.get(policy) ?? encodeHost(unknownHosts(policy), true);
-  catchAlls.set(policy, known);
+const catchAll = (unknown: UnknownTraffic): EncodedHost => {
+  const known = catchAlls.get(unknown) ?? encodeHost(unknownHosts(unknown), true);
+  catchAlls.set(unknown, known);
   return known;
 };
 
@@ -108,18 +114,22 @@ const withoutTwins = (hosts: readonly EncodedHost[]): readonly EncodedHost[] => 
 export const encodePortRoutes = (
   port: number,
   hosts: readonly EncodedHost[],
-  policy: OutboundTrafficPolicy,
+  unknown: UnknownTraffic,
 ): readonly Fragment[] => [
   fragmentOf(toBinary(RouteConfigurationSchema, withoutHosts(String(port)))),
   ...withoutTwins(hosts).map(({ field }) => field),
-  catchAll(policy).field,
+  catchAll(unknown).field,
 ];
 
 export const hostRouteName = (host: string, port: number): string => `${host}:${port}`;
 
 /** Routes of one service on a port whose protocol is detected: its address alone has chosen it. */
-export const hostRoutes = (host: string, port: number, routes: readonly Route[]): RouteConfiguration =>
+export const hostRoutes = (
+  { host, persistentSession }: MeshService,
+  port: number,
+  routes: readonly Route[],
+): RouteConfiguration =>
   create(RouteConfigurationSchema, {
     ...withoutHosts(hostRouteName(host, port)),
-    virtualHosts: [virtualHost(`${host}:${port}`, ["*"], routes)],
+    virtualHosts: [virtualHost(`${host}:${port}`, ["*"], routes, persistentSession)],
   });

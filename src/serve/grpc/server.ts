@@ -122,7 +122,8 @@ const createCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Gr
   };
   const pieces: Buffer[] = [];
   let isWriting = false;
-  const writeNext = (): void => {
+  const writeNext = (error?: Error | null): void => {
+    if (error) pieces.length = 0;
     const piece = pieces.shift();
     isWriting = piece !== undefined;
     if (piece !== undefined) stream.write(piece, writeNext);

@@ -5,13 +5,8 @@ import * as assert from "uvu/assert";
 import { defaultMeshConfig } from "../../../src/api/meshconfig.js";
 import type { TrafficPolicy } from "../../../src/api/networking/destination-rule.js";
 import type { LocalityLbSetting, ZoneAwareLbSetting } from "../../../src/api/networking/load-balancer.js";
-import {
-  dependsOnProxy,
-  dependsOnProxyLabels,
-  loadAssignment,
-  type TrafficDistribution,
-} from "../../../src/compile/endpoints/assignment.js";
-import type { Endpoint } from "../../../src/model/service.js";
+import { dependsOnProxy, dependsOnProxyLabels, loadAssignment } from "../../../src/compile/endpoints/assignment.js";
+import type { Endpoint, TrafficDistribution } from "../../../src/model/service.js";
 import { ClusterLoadAssignmentSchema } from "../../../src/proto/envoy/config/endpoint/v3/endpoint_pb.js";
 import { endpoint, servicePort } from "../../support/services.js";
 
