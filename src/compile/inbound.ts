@@ -1,6 +1,5 @@
 import type { Pod } from "../api/kubernetes.js";
 import type { MeshConfig } from "../api/meshconfig.js";
-import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
 import type { Snapshot } from "../model/snapshot.js";
 import { type Cluster, ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
 import { type Listener, ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
@@ -10,13 +9,14 @@ import { inboundClusterName, inboundPassthroughCluster } from "./clusters/names.
 import { encodeResource } from "./encode.js";
 import { boundAddress } from "./listeners/addresses.js";
 import { boundInbound, virtualInbound } from "./listeners/inbound.js";
-import { createPatcher } from "./patcher.js";
+import { createPatcher, type Patcher } from "./patcher.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
 import { type ServedPort, servedPortsOf } from "./served-ports.js";
 import { createView, type WritableView } from "./view.js";
 
 /** What a pod serves: its listener, and clusters to its own application. */
 export interface Inbound {
+  readonly filtersOf: Patcher["filtersOf"];
   readonly view: WritableView;
   readonly update: (snapshot: Snapshot, pod: Pod, client: Client) => void;
 }
@@ -43,12 +43,7 @@ interface Encoded {
   readonly listeners: readonly EncodedResource[];
 }
 
-const encode = (
-  clusters: readonly Cluster[],
-  listeners: readonly Listener[],
-  filters: readonly EnvoyFilter[],
-): Encoded => {
-  const patcher = createPatcher(filters, "SIDECAR_INBOUND");
+const encode = (clusters: readonly Cluster[], listeners: readonly Listener[], patcher: Patcher): Encoded => {
   return {
     clusters: clusters
       .flatMap((cluster) => patcher.cluster(cluster) ?? [])
@@ -69,8 +64,10 @@ const replaceAll = (view: WritableView, type: TypeUrl, resources: readonly Encod
 export const createInbound = (): Inbound => {
   const view = createView();
   let made: string | undefined;
+  let patcher = createPatcher([], "SIDECAR_INBOUND");
   return {
     view,
+    filtersOf: (type, name) => patcher.filtersOf(type, name),
     update: (snapshot, pod, client) => {
       const { mesh } = snapshot;
       const ports = servedPortsOf(snapshot, pod, client);
@@ -79,6 +76,7 @@ export const createInbound = (): Inbound => {
       const key = JSON.stringify([ports, families, common.isTransparent, client.key]);
       if (key === made) return;
       made = key;
+      patcher = createPatcher(client.filters, "SIDECAR_INBOUND");
       const redirected = ports.filter(({ bind }) => bind === undefined);
       const { clusters, listeners } = encode(
         [
@@ -91,7 +89,7 @@ export const createInbound = (): Inbound => {
           ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, families })] : []),
           ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
         ],
-        client.filters,
+        patcher,
       );
       replaceAll(view, typeUrls.cluster, clusters);
       replaceAll(view, typeUrls.listener, listeners);

@@ -11,7 +11,7 @@ import { compileHost } from "./host.js";
 import { httpProxyListener, httpProxyRouteName, httpProxyRoutes } from "./http-proxy.js";
 import { portListenerName, virtualOutbound } from "./listeners/outbound.js";
 import { createLookup } from "./lookup.js";
-import { createPatcher } from "./patcher.js";
+import { createPatcher, type Patcher } from "./patcher.js";
 import type { PortPart } from "./port-part.js";
 import { answersAlike } from "./recording.js";
 import { type EncodedResource, typeUrls } from "./resources.js";
@@ -39,6 +39,7 @@ export interface Scope {
   readonly claimants: (id: ResourceId) => ReadonlySet<string>;
   readonly partsOn: (port: number) => readonly PortPart[];
   readonly hostsOn: (port: number) => readonly string[];
+  readonly filtersOf: Patcher["filtersOf"];
 }
 
 const nothing: ReadonlySet<never> = new Set();
@@ -235,6 +236,7 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     base,
     update,
     outputOf,
+    filtersOf: patcher.filtersOf,
     hosts: () => outputs.keys(),
     claimants: (id) => claims.get(id) ?? nothing,
     partsOn: (port) => on(port).parts,

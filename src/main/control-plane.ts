@@ -77,8 +77,8 @@ const servingLifetimeSeconds = 90 * 24 * 3600;
 /** Long before the serving certificate ends, and often enough that a failure has many more tries. */
 const servingRenewalMilliseconds = 7 * 24 * 3600 * 1000;
 
-const tellFaults = (logger: Logger, { kind, namespace, name, findings, inForce }: Judgement): void => {
-  if (inForce === "judged") return;
+const tellFaults = (logger: Logger, { kind, namespace, name, findings, inForce, isRepeated }: Judgement): void => {
+  if (inForce === "judged" || isRepeated) return;
   const faults = findings.map(({ path, message }) => `${path}: ${message}`);
   const rest = inForce === "earlier" ? "; its last valid version stays in force" : "";
   logger.warn({ kind, namespace, name, faults }, `an invalid resource has no effect${rest}`);
