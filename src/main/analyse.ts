@@ -2,6 +2,7 @@ import type { Analyse } from "../admission/validation.js";
 import type { ConfigurationKind, ConfigurationObjects } from "../api/kinds.js";
 import type { Compiler } from "../compile/compiler.js";
 import { analyseObject, isAnalysed } from "../model/analysis/analyse.js";
+import type { CodedFinding } from "../model/analysis/finding.js";
 import { type AnalysisIndex, buildAnalysisIndex } from "../model/analysis/index.js";
 import type { Snapshot } from "../model/snapshot.js";
 
@@ -21,16 +22,30 @@ const indexOf = (snapshot: Snapshot): AnalysisIndex =>
     snapshot.mesh,
   );
 
-/** Warnings at admission about what others in the model's latest snapshot have to say; indexed once a snapshot. */
-export const createAnalyse = (compiler: Compiler): Analyse => {
-  let latest: { readonly snapshot: Snapshot; readonly index: AnalysisIndex } | undefined;
+export type AnalyseCoded = (
+  kind: ConfigurationKind,
+  namespace: string,
+  object: ConfigurationObjects[ConfigurationKind],
+) => readonly CodedFinding[];
+
+/** Against this snapshot; what is indexed is indexed when first needed. */
+export const analysisOf = (snapshot: Snapshot): AnalyseCoded => {
+  const index = indexOf(snapshot);
   return (kind, namespace, object) => {
     if (!isAnalysed(kind)) return [];
-    const snapshot = compiler.snapshot();
-    if (latest?.snapshot !== snapshot) latest = { snapshot, index: indexOf(snapshot) };
     const placed = { ...object, metadata: { ...object.metadata, namespace } };
-    return analyseObject(latest.index, kind, placed as ConfigurationObjects[ConfigurationKind & typeof kind]).map(
-      ({ finding }) => finding,
-    );
+    return analyseObject(index, kind, placed as ConfigurationObjects[ConfigurationKind & typeof kind]);
+  };
+};
+
+/** Warnings at admission about what others in the model's latest snapshot have to say; indexed once a snapshot. */
+export const createAnalyse = (compiler: Compiler): Analyse => {
+  let latest: { readonly snapshot: Snapshot; readonly analyse: AnalyseCoded } | undefined;
+  return (kind, namespace, object) => {
+    const snapshot = compiler.snapshot();
+    if (latest?.snapshot !== snapshot) latest = { snapshot, analyse: analysisOf(snapshot) };
+    return latest
+      .analyse(kind, namespace, object as ConfigurationObjects[ConfigurationKind])
+      .map(({ finding }) => finding);
   };
 };
