@@ -1,10 +1,10 @@
 import type { ConfigurationKind } from "../../api/kinds.js";
 import type { Compiler } from "../../compile/compiler.js";
-import type { Nack } from "../control-plane.js";
 import type { ResourceKey } from "./affected.js";
 import { concerns } from "./concerns.js";
 import type { Rejection } from "./conditions.js";
 import type { ProxyTracker } from "./distribution.js";
+import type { Nack } from "./nack.js";
 
 export interface RejectionsOptions {
   readonly compiler: Compiler;

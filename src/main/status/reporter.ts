@@ -3,12 +3,12 @@ import type { ConfigurationKind } from "../../api/kinds.js";
 import type { Judgement, RemovedResource } from "../../api/last-good.js";
 import type { Compiler } from "../../compile/compiler.js";
 import { analysisOf } from "../analyse.js";
-import type { Nack } from "../control-plane.js";
 import { affectedBy } from "./affected.js";
 import { concerns } from "./concerns.js";
 import { conditionsOf, conditionsToWrite } from "./conditions.js";
 import type { ProxyTracker } from "./distribution.js";
 import { findingsAmong } from "./findings.js";
+import type { Nack } from "./nack.js";
 import { createRejections } from "./rejections.js";
 
 /** What is to be written over the status of a resource. */
