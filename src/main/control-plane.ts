@@ -61,7 +61,7 @@ export interface ControlPlane {
   readonly compiler: Compiler;
   readonly xds: XdsServer;
   readonly admission: AdmissionServer;
-  readonly statuses: Pick<StatusReporter, "written" | "sweep">;
+  readonly statuses: Pick<StatusReporter, "written" | "sweep" | "flush">;
   /** Tells of each rejection from now on; returns the unsubscription. */
   readonly onNack: (listener: (nack: Nack) => void) => () => void;
   /** Finishes admissions under way; proxies are told to go elsewhere spread over this time (0 without). */

@@ -46,7 +46,7 @@ const conditionOf = async (name: string, type: string): Promise<Condition | unde
   return status?.conditions?.find((condition) => condition.type === type);
 };
 
-const hasReason = (name: string, reason: string): Promise<void> =>
+const hasReason = (name: string, reason: string): Promise<boolean> =>
   waitFor(`${name} is ${reason}`, async () => (await conditionOf(name, "Reconciled"))?.reason === reason);
 
 const fail = (error: Error): void => console.error(error.message);

@@ -41,6 +41,8 @@ export interface StatusReporter {
   readonly nacked: (nack: Nack) => void;
   /** The status was written, and is what later ones are compared with. */
   readonly written: (status: ResourceStatus) => void;
+  /** Looks at everything now, for one who is about to tell of it; takes as long as it takes. */
+  readonly flush: () => void;
   /** Looks at everything soon. */
   readonly sweep: () => void;
   readonly stop: () => void;
@@ -99,9 +101,9 @@ export const createStatusReporter = (options: StatusReporterOptions): StatusRepo
     if (conditions !== undefined) options.changed({ kind, namespace, name, uid, conditions });
   };
 
-  const run = (analyse = analysisOf(compiler.snapshot())): void => {
+  const run = (analyse = analysisOf(compiler.snapshot()), milliseconds = sliceMilliseconds): void => {
     timer = undefined;
-    const end = performance.now() + sliceMilliseconds;
+    const end = performance.now() + milliseconds;
     for (const id of dirty) {
       if (isStopped) return;
       dirty.delete(id);
@@ -119,7 +121,7 @@ export const createStatusReporter = (options: StatusReporterOptions): StatusRepo
 
   const schedule = (): void => {
     if (timer === undefined && dirty.size > 0 && !isStopped)
-      timer = setTimeout(run, options.settleMilliseconds ?? 250).unref();
+      timer = setTimeout(() => run(), options.settleMilliseconds ?? 250).unref();
   };
 
   const stopListening = compiler.onApplied((diff) => {
@@ -174,6 +176,11 @@ export const createStatusReporter = (options: StatusReporterOptions): StatusRepo
       if (record !== undefined) record.conditions = conditions;
     },
     sweep,
+    flush: () => {
+      clearTimeout(timer);
+      for (const id of records.keys()) dirty.add(id);
+      run(analysisOf(compiler.snapshot()), Number.POSITIVE_INFINITY);
+    },
     stop: () => {
       isStopped = true;
       clearTimeout(timer);
