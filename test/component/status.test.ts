@@ -184,4 +184,35 @@ test("of two replicas one writes, and the other takes over when it goes", async 
   assert.ok(second.writes() > 0);
 });
 
+test("a holder that cannot reach the API server stops before another takes over", async () => {
+  const client = createApiClient(kubeConfig);
+  let isCut = false;
+  const contend = (identity: string, call: typeof client.call) =>
+    contendForLease({
+      ...{ namespace, name: "cut-off", identity, changed: () => {}, failed: () => {} },
+      ...{ durationMilliseconds: 2000, retryMilliseconds: 200 },
+      client: { ...client, call },
+    });
+  const cut = contend("cut", (path, request) =>
+    isCut ? Promise.reject(new Error("connection refused")) : client.call(path, request),
+  );
+  await waitFor("the first holds it", async () => cut.isHolder());
+  const other = contend("other", client.call);
+  try {
+    isCut = true;
+    let wereBoth = false;
+    await waitFor("the other holds it", async () => {
+      wereBoth ||= cut.isHolder() && other.isHolder();
+      return other.isHolder();
+    });
+    assert.not(wereBoth);
+    assert.not(cut.isHolder());
+    isCut = false;
+    await waitFor("a renewal", async () => other.isHolder());
+    assert.not(cut.isHolder(), "it does not take back what another holds");
+  } finally {
+    await Promise.all([cut.stop(), other.stop()]);
+  }
+});
+
 test.run();
