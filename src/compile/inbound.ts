@@ -1,6 +1,5 @@
 import type { Pod } from "../api/kubernetes.js";
 import type { MeshConfig } from "../api/meshconfig.js";
-import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
 import type { Snapshot } from "../model/snapshot.js";
 import { type Cluster, ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
 import { TypedExtensionConfigSchema } from "../proto/envoy/config/core/v3/extension_pb.js";
@@ -11,13 +10,14 @@ import { inboundClusterName, inboundPassthroughCluster } from "./clusters/names.
 import { encodeResource } from "./encode.js";
 import { boundAddress } from "./listeners/addresses.js";
 import { boundInbound, virtualInbound } from "./listeners/inbound.js";
-import { createPatcher, namesOf } from "./patcher.js";
+import { createPatcher, namesOf, type Patcher } from "./patcher.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
 import { type ServedPort, servedPortsOf } from "./served-ports.js";
 import { createView, type WritableView } from "./view.js";
 
 /** What a pod serves: its listener, and clusters to its own application. */
 export interface Inbound {
+  readonly filtersOf: Patcher["filtersOf"];
   readonly view: WritableView;
   readonly update: (snapshot: Snapshot, pod: Pod, client: Client) => void;
 }
@@ -45,12 +45,7 @@ interface Encoded {
   readonly listeners: readonly EncodedResource[];
 }
 
-const encode = (
-  clusters: readonly Cluster[],
-  listeners: readonly Listener[],
-  filters: readonly EnvoyFilter[],
-): Encoded => {
-  const patcher = createPatcher(filters, "SIDECAR_INBOUND");
+const encode = (clusters: readonly Cluster[], listeners: readonly Listener[], patcher: Patcher): Encoded => {
   return {
     extensions: patcher
       .extensions()
@@ -74,8 +69,10 @@ const replaceAll = (view: WritableView, type: TypeUrl, resources: readonly Encod
 export const createInbound = (): Inbound => {
   const view = createView();
   let made: string | undefined;
+  let patcher = createPatcher([], "SIDECAR_INBOUND");
   return {
     view,
+    filtersOf: (type, name) => patcher.filtersOf(type, name),
     update: (snapshot, pod, client) => {
       const { mesh } = snapshot;
       const ports = servedPortsOf(snapshot, pod, client);
@@ -84,6 +81,7 @@ export const createInbound = (): Inbound => {
       const key = JSON.stringify([ports, families, common.isTransparent, client.key]);
       if (key === made) return;
       made = key;
+      patcher = createPatcher(client.filters, "SIDECAR_INBOUND");
       const redirected = ports.filter(({ bind }) => bind === undefined);
       const { extensions, clusters, listeners } = encode(
         [
@@ -96,7 +94,7 @@ export const createInbound = (): Inbound => {
           ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, families })] : []),
           ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
         ],
-        client.filters,
+        patcher,
       );
       replaceAll(view, typeUrls.extension, extensions);
       replaceAll(view, typeUrls.cluster, clusters);
