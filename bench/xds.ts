@@ -2,7 +2,7 @@ import { createAdmissionClient, reviewOf } from "./support/admission.js";
 import { type Child, startChild } from "./support/child.js";
 import type { ControlPlaneStart, Usage } from "./support/control-plane.js";
 import { namespaceOf } from "./support/mesh.js";
-import { numberOption, type Row, report, textOption } from "./support/report.js";
+import { numberOption, type Row, report, textOption, transposed } from "./support/report.js";
 import { median, quantile } from "./support/statistics.js";
 
 /**
@@ -141,13 +141,6 @@ const measureBare = async (streams: number): Promise<number> => {
     await Promise.all([load.stop(), server.stop()]);
   }
 };
-
-/** A column a run. */
-const transposed = (rows: readonly Row[]): readonly Row[] =>
-  Object.keys(rows[0] ?? {}).map((measured) => ({
-    measured,
-    ...Object.fromEntries(rows.map((row, at) => [`run ${at + 1}`, row[measured] ?? ""])),
-  }));
 
 const rows: Row[] = [];
 for (const streams of sizes) {

@@ -1,7 +1,11 @@
 import { spawn } from "node:child_process";
 
-/** Runs everything: unit and component tests, then those on a real Kubernetes; ends with one `N passed, N failed`. */
-const stages: readonly (readonly string[])[] = [["test/run.ts", "test/unit", "test/component"], ["test/e2e/run.ts"]];
+/** Runs everything, once the API server that some component tests need is built: unit and component tests, then those on a real Kubernetes; ends with one `N passed, N failed`. */
+const stages: readonly (readonly string[])[] = [
+  ["test/cluster/build.ts"],
+  ["test/run.ts", "test/unit", "test/component"],
+  ["test/e2e/run.ts"],
+];
 
 const run = (stage: readonly string[]): Promise<{ readonly passed: number; readonly failed: number }> =>
   new Promise((resolve) => {

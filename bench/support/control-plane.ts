@@ -80,9 +80,8 @@ const start = async (size: MeshShape): Promise<ControlPlaneStart> => {
     authenticate,
     admit: createInjector({
       revision: "default",
-      template: () => template,
-      values: { proxyImage: "heddle/proxyv2:1", initImage: "heddle/proxyv2:1" },
-      cluster: {
+      injection: () => ({ template, values: { proxyImage: "heddle/proxyv2:1", initImage: "heddle/proxyv2:1" } }),
+      cluster: () => ({
         controlPlaneHost: serverName,
         controlPlanePort: 15012,
         trustDomain: defaultMeshConfig.trustDomain,
@@ -90,7 +89,7 @@ const start = async (size: MeshShape): Promise<ControlPlaneStart> => {
         clusterId: "Kubernetes",
         network: "",
         ipFamilies: ["IPv4"],
-      },
+      }),
     }),
     host: "127.0.0.1",
     xdsPort: 0,

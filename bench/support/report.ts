@@ -25,6 +25,13 @@ export const report = (title: string, rows: readonly Row[], table: readonly Row[
   if (process.argv.includes("--json")) for (const row of rows) console.log(JSON.stringify({ bench: title, ...row }));
 };
 
+/** For wide rows: a column a run. */
+export const transposed = (rows: readonly Row[]): readonly Row[] =>
+  Object.keys(rows[0] ?? {}).map((measured) => ({
+    measured,
+    ...Object.fromEntries(rows.map((row, at) => [`run ${at + 1}`, row[measured] ?? ""])),
+  }));
+
 /** A positive number given as `--name value`; throws an Error that says what to write. */
 export const numberOption = (name: string, fallback: number): number => {
   const at = process.argv.indexOf(`--${name}`);

@@ -5,6 +5,7 @@ import { openAuthority } from "../../src/identity/authority.js";
 import { createMemorySecrets } from "../../src/identity/memory-secrets.js";
 import { parseTemplate } from "../../src/injection/template.js";
 import { createInjector } from "../../src/main/admit.js";
+import { noProxyConfigs } from "../../src/model/proxy-config.js";
 import type { AdmissionTarget } from "./admission.js";
 import { serveParent } from "./child.js";
 import { quantile } from "./statistics.js";
@@ -41,13 +42,15 @@ const start = async (): Promise<WebhookStart> => {
   const template = parseTemplate(readFileSync("templates/sidecar.yaml", "utf8"));
   const inject = createInjector({
     revision: "default",
-    template: () => template,
-    values: {
-      proxyImage: "heddle/proxyv2:1",
-      initImage: "heddle/proxyv2:1",
-      resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { cpu: "2", memory: "1Gi" } },
-    },
-    cluster: {
+    injection: () => ({
+      template,
+      values: {
+        proxyImage: "heddle/proxyv2:1",
+        initImage: "heddle/proxyv2:1",
+        resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { cpu: "2", memory: "1Gi" } },
+      },
+    }),
+    cluster: () => ({
       controlPlaneHost: serverName,
       controlPlanePort: 15012,
       trustDomain: "cluster.local",
@@ -55,8 +58,8 @@ const start = async (): Promise<WebhookStart> => {
       clusterId: "Kubernetes",
       network: "",
       ipFamilies: ["IPv4"],
-    },
-  })(compiler);
+    }),
+  })(compiler, () => noProxyConfigs);
   const authority = await openAuthority(createMemorySecrets(), "cluster.local");
   const certificate = await authority.issue({ dnsNames: [serverName] }, 3600);
   const serve = async (admit: AdmitPod): Promise<AdmissionTarget> => {

@@ -1,5 +1,6 @@
 import type { Server } from "node:https";
 import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
+import { prepareValidation } from "../api/validate.js";
 import { type Verdict, writeReview } from "./envelope.js";
 import { type PodAdmission, readReview } from "./review.js";
 import { type Analyse, answerValidation } from "./validation.js";
@@ -149,6 +150,7 @@ export const startAdmissionServer = async (options: AdmissionServerOptions): Pro
   app.post("/validate", async (request, reply) =>
     answerValidate(options, request.body, reply as unknown as FastifyReply),
   );
+  prepareValidation();
   await app.listen({ host: options.host, port: options.port });
   const address = server.address();
   return {

@@ -63,7 +63,9 @@ const judge = (validation: Validation, analyse: Analyse | undefined, failed: (er
       // The resource itself is valid; advice that cannot be had is no reason to refuse it.
       failed(error as Error);
     }
-  const findings = [...own, ...others];
+  // Of two findings about one field, the resource's own is enough.
+  const told = new Set(own.map(({ path }) => path));
+  const findings = [...own, ...others.filter(({ path }) => !told.has(path))];
   const errors = ofSeverity(findings, "error");
   const warnings = ofSeverity(findings, "warning");
   if (errors.length === 0) return { allowed: true, warnings };

@@ -1,85 +1,13 @@
 import { type Static, Type } from "typebox";
 import { ConnectionPoolSettings, TcpKeepalive } from "./networking/connection-pool.js";
+import { localityLbSettingSchema } from "./networking/load-balancer.js";
+import { outlierDetectionSchema } from "./networking/outlier-detection.js";
+import { retries } from "./networking/virtual-service-policy.js";
 
 const closed = { additionalProperties: false } as const;
 const duration = (description: string) => Type.Optional(Type.String({ format: "duration", description }));
 const texts = (description: string) =>
   Type.Optional(Type.Array(Type.String({ maxLength: 253 }), { maxItems: 1024, description }));
-const percent = Type.Optional(Type.Integer({ minimum: 0, maximum: 100 }));
-const count = Type.Optional(Type.Integer({ minimum: 0, maximum: 4294967295 }));
-
-const OutlierDetection = Type.Object(
-  {
-    splitExternalLocalOriginErrors: Type.Optional(Type.Boolean()),
-    consecutiveLocalOriginFailures: count,
-    consecutiveGatewayErrors: count,
-    consecutive5xxErrors: count,
-    interval: duration("Time between two looks at the hosts."),
-    baseEjectionTime: duration("How long a host stays ejected, times how often it was."),
-    maxEjectionPercent: percent,
-    minHealthPercent: percent,
-    outlierDetectionHttpErrorCodes: Type.Optional(
-      Type.Array(Type.Integer({ minimum: 100, maximum: 599 }), { maxItems: 500 }),
-    ),
-  },
-  closed,
-);
-
-const LocalityLbSetting = Type.Object(
-  {
-    distribute: Type.Optional(
-      Type.Array(
-        Type.Object(
-          {
-            from: Type.Optional(Type.String()),
-            to: Type.Optional(Type.Record(Type.String(), Type.Integer({ minimum: 0, maximum: 4294967295 }))),
-          },
-          closed,
-        ),
-        { maxItems: 256 },
-      ),
-    ),
-    failover: Type.Optional(
-      Type.Array(Type.Object({ from: Type.Optional(Type.String()), to: Type.Optional(Type.String()) }, closed), {
-        maxItems: 256,
-      }),
-    ),
-    failoverPriority: texts("Labels of workloads; the more a host shares with the client, the sooner it is used."),
-    enabled: Type.Optional(Type.Boolean()),
-  },
-  { ...closed, description: "Keeps traffic near the client, where a DestinationRule does not say." },
-);
-
-const HttpRetry = Type.Object(
-  {
-    attempts: Type.Optional(Type.Integer({ minimum: 0, maximum: 2147483647 })),
-    perTryTimeout: duration("Time that each try may take."),
-    retryOn: Type.Optional(Type.String({ maxLength: 1024 })),
-    retryRemoteLocalities: Type.Optional(Type.Boolean()),
-    retryIgnorePreviousHosts: Type.Optional(Type.Boolean()),
-    backoff: duration("Shortest pause between two tries."),
-  },
-  { ...closed, description: "Retries of HTTP requests, where a VirtualService does not say." },
-);
-
-const LabelSelector = Type.Object(
-  {
-    matchLabels: Type.Optional(Type.Record(Type.String(), Type.String())),
-    matchExpressions: Type.Optional(
-      Type.Array(
-        Type.Object(
-          {
-            key: Type.String({ minLength: 1 }),
-            operator: Type.Enum(["In", "NotIn", "Exists", "DoesNotExist"]),
-            values: Type.Optional(Type.Array(Type.String())),
-          },
-          closed,
-        ),
-      ),
-    ),
-  },
-  closed,
-);
 
 /** The fields of Istio's MeshConfig that the mesh acts on, in their own shape. */
 export const MeshConfigSchema = Type.Object(
@@ -100,24 +28,10 @@ export const MeshConfigSchema = Type.Object(
     protocolDetectionTimeout: duration("How long the first bytes of a connection of unknown protocol are waited for."),
     dnsRefreshRate: duration("Time between two DNS queries of a name that cannot be resolved."),
     tcpKeepalive: Type.Optional(TcpKeepalive),
-    localityLbSetting: Type.Optional(LocalityLbSetting),
+    localityLbSetting: Type.Optional(localityLbSettingSchema),
     defaultServiceExportTo: texts("Namespaces that see a service whose own exportTo does not say."),
     defaultVirtualServiceExportTo: texts("Namespaces that see a VirtualService whose own exportTo does not say."),
     defaultDestinationRuleExportTo: texts("Namespaces that see a DestinationRule whose own exportTo does not say."),
-    serviceSettings: Type.Optional(
-      Type.Array(
-        Type.Object(
-          {
-            settings: Type.Optional(Type.Object({ clusterLocal: Type.Optional(Type.Boolean()) }, closed)),
-            hosts: texts("Hosts that the settings are for; a wildcard may come first."),
-          },
-          closed,
-        ),
-      ),
-    ),
-    discoverySelectors: Type.Optional(
-      Type.Array(LabelSelector, { description: "Namespaces that the mesh sees; all of them if unset." }),
-    ),
     pathNormalization: Type.Optional(
       Type.Object(
         {
@@ -128,10 +42,13 @@ export const MeshConfigSchema = Type.Object(
         closed,
       ),
     ),
-    defaultHttpRetryPolicy: Type.Optional(HttpRetry),
+    defaultHttpRetryPolicy: Type.Optional(retries),
     defaultTrafficPolicy: Type.Optional(
       Type.Object(
-        { connectionPool: Type.Optional(ConnectionPoolSettings), outlierDetection: Type.Optional(OutlierDetection) },
+        {
+          connectionPool: Type.Optional(ConnectionPoolSettings),
+          outlierDetection: Type.Optional(outlierDetectionSchema),
+        },
         { ...closed, description: "Each block holds where a DestinationRule has none of its own." },
       ),
     ),
@@ -154,7 +71,15 @@ export type MeshConfigFields = Static<typeof MeshConfigSchema>;
 
 /** Fields that Istio has too: they are no mistake of the operator's, but do nothing here. */
 export const unusedMeshConfigFields: ReadonlySet<string> = new Set([
-  ...["ca", "caCertificates", "certificates", "configSources", "defaultProviders", "disableEnvoyListenerLog"],
+  ...[
+    "ca",
+    "caCertificates",
+    "certificates",
+    "configSources",
+    "defaultProviders",
+    "disableEnvoyListenerLog",
+    "discoverySelectors",
+  ],
   ...[
     "enableEnvoyAccessLogService",
     "enablePrometheusMerge",
@@ -164,5 +89,5 @@ export const unusedMeshConfigFields: ReadonlySet<string> = new Set([
   ],
   ...["inboundClusterStatName", "ingressClass", "ingressControllerMode", "ingressSelector", "ingressService"],
   ...["meshMTLS", "outboundClusterStatName", "proxyHttpPort", "proxyInboundListenPort", "proxyListenPort"],
-  ...["serviceEntryVisibility", "serviceScopeConfigs", "tlsDefaults", "verifyCertificateAtClient"],
+  ...["serviceEntryVisibility", "serviceScopeConfigs", "serviceSettings", "tlsDefaults", "verifyCertificateAtClient"],
 ]);

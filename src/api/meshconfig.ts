@@ -2,8 +2,11 @@ import { parseDuration } from "./duration.js";
 import { error, errorIf, show, warning } from "./findings.js";
 import type { Finding } from "./kind.js";
 import { type MeshConfigFields, MeshConfigSchema, unusedMeshConfigFields } from "./meshconfig-schema.js";
-import { checkExportTo, checkLabels, domainFault, labelNameFault, wildcardDomainFault } from "./names.js";
+import { checkExportTo, domainFault, labelNameFault } from "./names.js";
 import { checkConnectionPool } from "./networking/connection-pool.js";
+import { checkLocality } from "./networking/locality-check.js";
+import { checkOutlierDetection } from "./networking/outlier-detection-check.js";
+import { checkRetries } from "./networking/virtual-service-check-policy.js";
 import { isObject, nodeOf, normalize } from "./normalize.js";
 import { createSchemaCheck } from "./schema-findings.js";
 
@@ -32,10 +35,6 @@ export interface MeshConfig {
   readonly defaultServiceExportTo: readonly string[];
   readonly defaultVirtualServiceExportTo: readonly string[];
   readonly defaultDestinationRuleExportTo: readonly string[];
-  /** Hosts whose endpoints are used by clients of the same cluster only, or explicitly not. */
-  readonly clusterLocal: readonly { readonly hosts: readonly string[]; readonly clusterLocal: boolean }[];
-  /** Selectors of namespaces, any of which lets the mesh see a namespace; none for all. */
-  readonly discoverySelectors: NonNullable<MeshConfigFields["discoverySelectors"]>;
   readonly pathNormalization: PathNormalization;
   readonly defaultHttpRetryPolicy: MeshConfigFields["defaultHttpRetryPolicy"];
   readonly defaultTrafficPolicy: MeshConfigFields["defaultTrafficPolicy"];
@@ -65,8 +64,6 @@ export const defaultMeshConfig: MeshConfig = {
   defaultServiceExportTo: ["*"],
   defaultVirtualServiceExportTo: ["*"],
   defaultDestinationRuleExportTo: ["*"],
-  clusterLocal: [],
-  discoverySelectors: [],
   pathNormalization: "BASE",
   defaultHttpRetryPolicy: undefined,
   defaultTrafficPolicy: undefined,
@@ -86,20 +83,6 @@ const exportDefaults = [
   "defaultDestinationRuleExportTo",
 ] as const;
 const durations = ["connectTimeout", "dnsRefreshRate"] as const;
-
-const checkSelectors = ({ discoverySelectors = [] }: MeshConfigFields): readonly Finding[] =>
-  discoverySelectors.flatMap(({ matchLabels, matchExpressions = [] }, index) => {
-    const path = `${root}.discoverySelectors[${index}]`;
-    return [
-      ...checkLabels(`${path}.matchLabels`, matchLabels),
-      ...matchExpressions.flatMap(({ operator, values = [] }, at) => {
-        const wants = operator === "In" || operator === "NotIn";
-        if (wants === values.length > 0) return [];
-        const cure = wants ? "needs values; give some" : "takes no values; remove them";
-        return [error(`${path}.matchExpressions[${at}].values`, `${show(values)}: operator ${operator} ${cure}`)];
-      }),
-    ];
-  });
 
 const check = (fields: MeshConfigFields): readonly Finding[] => [
   ...errorIf(`${root}.rootNamespace`, labelNameFault(fields.rootNamespace ?? defaultMeshConfig.rootNamespace)),
@@ -121,11 +104,14 @@ const check = (fields: MeshConfigFields): readonly Finding[] => [
         ),
       ]),
   ...exportDefaults.flatMap((field) => checkExportTo(`${root}.${field}`, fields[field], true)),
-  ...(fields.serviceSettings ?? []).flatMap(({ hosts = [] }, index) =>
-    hosts.flatMap((host, at) => errorIf(`${root}.serviceSettings[${index}].hosts[${at}]`, wildcardDomainFault(host))),
-  ),
-  ...checkSelectors(fields),
   ...checkConnectionPool(`${root}.defaultTrafficPolicy.connectionPool`, fields.defaultTrafficPolicy?.connectionPool),
+  ...checkOutlierDetection(
+    `${root}.defaultTrafficPolicy.outlierDetection`,
+    fields.defaultTrafficPolicy?.outlierDetection,
+  ),
+  ...checkRetries(fields.defaultHttpRetryPolicy, undefined, `${root}.defaultHttpRetryPolicy`),
+  // Outlier detection, without which failover does nothing, is each DestinationRule's.
+  ...checkLocality(`${root}.localityLbSetting`, fields.localityLbSetting, true),
 ];
 
 const notEmpty = (values: readonly string[] | undefined): readonly string[] =>
@@ -154,11 +140,6 @@ const resolve = (fields: MeshConfigFields, clusterDomain: string): MeshConfig =>
     defaultServiceExportTo: notEmpty(fields.defaultServiceExportTo),
     defaultVirtualServiceExportTo: notEmpty(fields.defaultVirtualServiceExportTo),
     defaultDestinationRuleExportTo: notEmpty(fields.defaultDestinationRuleExportTo),
-    clusterLocal: (fields.serviceSettings ?? []).map(({ settings, hosts = [] }) => ({
-      hosts: hosts.map((host) => host.toLowerCase()),
-      clusterLocal: settings?.clusterLocal ?? false,
-    })),
-    discoverySelectors: fields.discoverySelectors ?? [],
     pathNormalization: normalization === "DEFAULT" ? "BASE" : normalization,
     defaultHttpRetryPolicy: fields.defaultHttpRetryPolicy,
     defaultTrafficPolicy: fields.defaultTrafficPolicy,

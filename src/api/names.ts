@@ -106,15 +106,21 @@ export const checkLabels = (path: string, labels: Readonly<Record<string, string
       : [error(member(path, key), `${show(value)} is no label's value; use at most 63 letters, digits, "-", "_", "."`)];
   });
 
-/** A selector that is there and chooses nothing in particular is legal and seldom meant. */
-export const checkSelector = (
+/**
+ * A selector's labels, which are under `field` of `selector`. One that is there and chooses nothing in particular is
+ * legal and seldom meant.
+ */
+export const checkSelector = <Field extends string>(
   path: string,
-  labels: Readonly<Record<string, string>> | undefined,
-  isPresent: boolean,
-): readonly Finding[] =>
-  isPresent && Object.keys(labels ?? {}).length === 0
+  selector: { readonly [Name in Field]?: Readonly<Record<string, string>> } | undefined,
+  field: Field,
+): readonly Finding[] => {
+  if (selector === undefined) return [];
+  const labels = selector[field];
+  return Object.keys(labels ?? {}).length === 0
     ? [warning(path, "{} selects every workload of the namespace; name labels, or leave the selector out")]
-    : checkLabels(path, labels);
+    : checkLabels(`${path}.${field}`, labels);
+};
 
 /** Namespaces, `.` for the own one, `*` for all, `~` for none (where that is allowed). */
 export const checkExportTo = (

@@ -71,7 +71,13 @@ const purgeSteps = (client: ClusterClient, deadlineSeconds: number): readonly St
     run: async (tell) =>
       removeAll(
         client,
-        await list(client, "v1", "Secret", { namespace, fields: "metadata.name=istio-ca-secret" }),
+        (
+          await Promise.all(
+            ["istio-ca-secret", "heddle-trust"].map((name) =>
+              list(client, "v1", "Secret", { namespace, fields: `metadata.name=${name}` }),
+            ),
+          )
+        ).flat(),
         tell,
       ),
   },

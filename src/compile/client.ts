@@ -2,7 +2,7 @@ import type { Pod } from "../api/kubernetes.js";
 import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
 import type { Sidecar } from "../api/networking/sidecar.js";
 import { selectEnvoyFilters } from "../model/envoy-filter.js";
-import type { Labels } from "../model/selector.js";
+import { hostnameLabel, type Labels } from "../model/selector.js";
 import { sidecarOf } from "../model/sidecar-scope.js";
 import type { Snapshot } from "../model/snapshot.js";
 import type { ProxyLocality } from "./endpoints/assignment.js";
@@ -17,6 +17,8 @@ export interface Client {
   /** Only the labels that some rule chooses its clients by. */
   readonly labels: Labels;
   readonly sidecar: Sidecar | undefined;
+  /** Whether traffic is redirected to the proxy; if not, its Sidecar says where it listens. */
+  readonly isRedirected: boolean;
   readonly filters: readonly EnvoyFilter[];
 }
 
@@ -25,6 +27,7 @@ export interface ProxyPlace {
   readonly key: string;
   readonly locality: ProxyLocality;
   readonly labels: Labels;
+  readonly nodeName: string | undefined;
 }
 
 const numbers = new WeakMap<object, number>();
@@ -45,6 +48,7 @@ const clientWith = (fields: Omit<Client, "key">): Client => ({
     fields.namespace,
     Object.entries(fields.labels).sort(),
     fields.sidecar === undefined ? 0 : numberOf(fields.sidecar),
+    fields.isRedirected,
     fields.filters.map(numberOf),
   ]),
 });
@@ -56,7 +60,7 @@ export const familiesOf = (pod: Pod): IpFamilies => {
 };
 
 export const nobody = (families: IpFamilies): Client =>
-  clientWith({ families, namespace: "", labels: {}, sidecar: undefined, filters: [] });
+  clientWith({ families, namespace: "", labels: {}, sidecar: undefined, isRedirected: true, filters: [] });
 
 /** Names of the labels that any rule chooses its clients by. */
 export const chosenLabels = (snapshot: Snapshot): ReadonlySet<string> =>
@@ -73,6 +77,7 @@ export const clientOf = (snapshot: Snapshot, pod: Pod, chosen: ReadonlySet<strin
     namespace,
     labels: only(labels, chosen),
     sidecar: sidecarOf(snapshot, namespace, labels),
+    isRedirected: pod.metadata?.annotations?.["sidecar.istio.io/interceptionMode"] !== "NONE",
     filters: selectEnvoyFilters(
       [...snapshot.envoyFilters.values()],
       { namespace, labels },
@@ -89,5 +94,7 @@ export const placeOf = (snapshot: Snapshot, pod: Pod, chosen: ReadonlySet<string
     subzone: labels["topology.istio.io/subzone"] ?? "",
   };
   const own = only(pod.metadata?.labels ?? {}, chosen);
-  return { locality, labels: own, key: JSON.stringify([locality, Object.entries(own).sort()]) };
+  // By node only if that matters to anyone: there are many.
+  const nodeName = chosen.has(hostnameLabel) ? pod.spec?.nodeName : undefined;
+  return { locality, labels: own, nodeName, key: JSON.stringify([locality, Object.entries(own).sort(), nodeName]) };
 };

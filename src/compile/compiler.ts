@@ -51,7 +51,7 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
     if (known !== undefined) return known;
     const base = createScope(snapshot, nobody(families), undefined);
     base.update(snapshot, hostsOf(snapshot));
-    base.commit();
+    base.settle();
     bases.set(key, base);
     return base;
   };
@@ -60,10 +60,10 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
   const scopeOf = (client: Client): Scope => {
     const known = scopes.get(client.key);
     if (known !== undefined) return known;
-    const isApart = client.sidecar !== undefined || client.filters.length > 0;
+    const isApart = client.sidecar !== undefined || client.filters.length > 0 || !client.isRedirected;
     const scope = createScope(snapshot, client, isApart ? undefined : baseOf(client.families));
     scope.update(snapshot, hostsOf(snapshot));
-    scope.commit();
+    scope.settle();
     scopes.set(client.key, scope);
     return scope;
   };
@@ -86,8 +86,11 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
       scope.update(snapshot, hosts, scope.base === undefined ? undefined : changes.get(scope.base));
   };
 
+  /** A resource may go from a scope to its base or back: none settles before all have told. */
   const commitScopes = (): void => {
-    for (const scope of [...bases.values(), ...scopes.values()]) scope.commit();
+    const all = [...bases.values(), ...scopes.values()];
+    for (const scope of all) scope.tell();
+    for (const scope of all) scope.settle();
   };
 
   const hold = (scope: Scope): Scope => {
@@ -104,18 +107,21 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
     }
   };
 
-  const move = (workload: Workload, pod: Pod, client: Client): void => {
+  const move = (workload: Workload, pod: Pod, client: Client): readonly (() => void)[] => {
     const scope = scopeOf(client);
     const place = placeOf(snapshot, pod, chosen).key;
-    if (scope === workload.scope && place === workload.place) return;
+    if (scope === workload.scope && place === workload.place) return [];
     const before = workload.scope;
     workload.scope = hold(scope);
     workload.place = place;
-    workload.view.exchange(layersOf(workload.inbound, scope, pod));
+    const { resume } = workload.view.exchange(layersOf(workload.inbound, scope, pod));
     letGo(before);
+    return [resume];
   };
 
-  const updateWorkloads = (diff: SnapshotDiff): void => {
+  /** Gives what lets those that moved follow their new scopes, once these are settled. */
+  const updateWorkloads = (diff: SnapshotDiff): readonly (() => void)[] => {
+    const resumes: (() => void)[] = [];
     for (const [key, workload] of workloads) {
       const isTouched = diff.clients || diff.pods.has(key);
       if (!isTouched && !diff.inbound.has(namespaceOf(key))) continue;
@@ -124,8 +130,9 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
       const client = clientOf(snapshot, pod, chosen);
       workload.inbound.update(snapshot, pod, client);
       workload.inbound.view.commit();
-      if (isTouched) move(workload, pod, client);
+      if (isTouched) resumes.push(...move(workload, pod, client));
     }
+    return resumes;
   };
 
   const apply = (events: readonly ObjectEvent[]): void => {
@@ -133,9 +140,10 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
     snapshot = next;
     if (diff.clients) chosen = chosenLabels(snapshot);
     updateScopes(diff.hosts);
-    // Before any workload moves to another scope: what changed in both would not be told otherwise.
+    // Moves are told against what was before the batch, so that they come before anything settles.
+    const resumes = updateWorkloads(diff);
     commitScopes();
-    updateWorkloads(diff);
+    for (const resume of resumes) resume();
     for (const listener of appliedListeners) listener(diff);
   };
 

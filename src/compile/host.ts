@@ -53,15 +53,23 @@ const writeClusters = (
     const members = labels === undefined ? endpoints : endpointsOfSubset(endpoints, labels);
     const policy = policyFor(rule, port.port, subset, mesh);
     const cluster = outboundCluster({
-      ...{ service, port, subset, policy, mesh },
+      ...{ service, port, subset, labels, policy, mesh },
       endpoints: members,
       source: rule?.sources[0],
+      families: lookup.client.families,
+      trafficDistribution: service.trafficDistribution,
     });
     writing.clusters.push(cluster);
     if (cluster.edsClusterConfig === undefined) continue;
     const assignment = (place: ProxyPlace | undefined): ClusterLoadAssignment =>
-      loadAssignment({ clusterName: cluster.name, port, endpoints: members, policy, mesh, proxy: place });
-    if (dependsOnProxy(policy, mesh)) writing.placed.set(cluster.name, assignment);
+      loadAssignment({
+        ...{ port, policy, mesh },
+        clusterName: cluster.name,
+        endpoints: members,
+        proxy: place,
+        trafficDistribution: service.trafficDistribution,
+      });
+    if (dependsOnProxy(policy, mesh, service.trafficDistribution)) writing.placed.set(cluster.name, assignment);
     else writing.assignments.push(assignment(undefined));
   }
 };
@@ -82,6 +90,7 @@ const writePart = (writing: Writing, port: number, part: Partial<PortPart>): voi
   const before = writing.ports.get(port);
   writing.ports.set(port, {
     host: part.host ?? before?.host,
+    isDynamic: part.isDynamic ?? before?.isDynamic ?? false,
     chains: [...(before?.chains ?? []), ...(part.chains ?? [])],
     otherwise: before?.otherwise ?? part.otherwise,
   });
@@ -93,8 +102,12 @@ const writeHttp = (writing: Writing, lookup: Recording, service: MeshService, po
     `${service.host}:${port.port}`,
     domainsOf(service, isOwn),
     routesOf(lookup, service.host, service, port.port),
+    service.persistentSession,
   );
-  writePart(writing, port.port, { host: encodeHost(message, service.origin === "Service") });
+  writePart(writing, port.port, {
+    host: encodeHost(message, service.origin === "Service"),
+    isDynamic: service.resolution === "dynamic-dns",
+  });
 };
 
 const writeTcp = (
@@ -114,7 +127,7 @@ const writeTcp = (
   }
   const tcp = ownTcp(lookup, service, port);
   if (isDetected)
-    writing.routes.push(hostRoutes(service.host, port.port, routesOf(lookup, service.host, service, port.port)));
+    writing.routes.push(hostRoutes(service, port.port, routesOf(lookup, service.host, service, port.port)));
   for (const { address, number } of targets)
     if (isServed(address, client.families))
       writing.listeners.push(
@@ -129,6 +142,8 @@ const writeTcp = (
 const portOfUnknownHosts = 80;
 
 const writeUnknown = (writing: Writing, lookup: Recording, host: string): void => {
+  // A rule on a wildcard has a virtual host of its own, which this host would only repeat.
+  if (lookup.ruleOf(host)?.hosts.includes(host) !== true) return;
   const routes = routesOf(lookup, host, undefined, portOfUnknownHosts);
   if (routes.length === 0) return;
   const message = virtualHost(

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import type { MeshConfig } from "../api/meshconfig.js";
 import { type Filter, FilterSchema } from "../proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { RouteConfiguration } from "../proto/envoy/config/route/v3/route_pb.js";
 import { FilterStateValue_SharedWithUpstream } from "../proto/envoy/extensions/filters/common/set_filter_state/v3/value_pb.js";
@@ -6,16 +7,18 @@ import { CorsSchema } from "../proto/envoy/extensions/filters/http/cors/v3/cors_
 import { HTTPFaultSchema } from "../proto/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { RouterSchema } from "../proto/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { ConfigSchema as SetFilterStateSchema } from "../proto/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.js";
+import { StatefulSessionSchema } from "../proto/envoy/extensions/filters/http/stateful_session/v3/stateful_session_pb.js";
 import {
   type HttpConnectionManager,
   HttpConnectionManager_CodecType,
   HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManager_PathWithEscapedSlashesAction,
   HttpConnectionManager_ServerHeaderTransformation,
   HttpConnectionManagerSchema,
   type HttpFilter,
   HttpFilterSchema,
 } from "../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import { TcpProxySchema } from "../proto/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import { accessLogs } from "./access-log.js";
 import { packed } from "./encode.js";
 import { fromStream } from "./tls.js";
 
@@ -30,6 +33,7 @@ const router = (): HttpFilter =>
 
 export const faultFilterName = "envoy.filters.http.fault";
 export const corsFilterName = "envoy.filters.http.cors";
+export const sessionFilterName = "envoy.filters.http.stateful_session";
 
 /** They do nothing but for routes that carry a configuration for them. */
 const perRouteFilters = (): HttpFilter[] => [
@@ -40,6 +44,10 @@ const perRouteFilters = (): HttpFilter[] => [
   create(HttpFilterSchema, {
     name: corsFilterName,
     configType: { case: "typedConfig", value: packed(CorsSchema, create(CorsSchema)) },
+  }),
+  create(HttpFilterSchema, {
+    name: sessionFilterName,
+    configType: { case: "typedConfig", value: packed(StatefulSessionSchema, create(StatefulSessionSchema)) },
   }),
 ];
 
@@ -79,7 +87,18 @@ export interface HttpFilterChainOptions {
   readonly statPrefix: string;
   readonly routes: RouteSource;
   readonly filters?: readonly HttpFilter[];
+  readonly mesh: MeshConfig;
 }
+
+/** How much of a path is made one form before it is matched, on every listener alike: what differs is a way around. */
+const normalization = ({ pathNormalization }: MeshConfig) => ({
+  normalizePath: pathNormalization !== "NONE",
+  mergeSlashes: pathNormalization === "MERGE_SLASHES" || pathNormalization === "DECODE_AND_MERGE_SLASHES",
+  pathWithEscapedSlashesAction:
+    pathNormalization === "DECODE_AND_MERGE_SLASHES"
+      ? HttpConnectionManager_PathWithEscapedSlashesAction.UNESCAPE_AND_FORWARD
+      : HttpConnectionManager_PathWithEscapedSlashesAction.KEEP_UNCHANGED,
+});
 
 /** One HTTP connection manager with the mesh's protections; inbound it reports the verified caller in XFCC. */
 export const httpConnectionManager = (options: HttpFilterChainOptions): Filter => {
@@ -93,7 +112,8 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
         : { case: "routeConfig", value: options.routes.inline },
     httpFilters: [...(options.filters ?? []), ...(isInbound ? [] : perRouteFilters()), router()],
     useRemoteAddress: false,
-    normalizePath: true,
+    ...normalization(options.mesh),
+    accessLog: accessLogs(options.mesh),
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
     upgradeConfigs: [{ upgradeType: "websocket" }],
     streamIdleTimeout: { seconds: 0n },
@@ -120,15 +140,3 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
     configType: { case: "typedConfig", value: packed(HttpConnectionManagerSchema, manager) },
   });
 };
-
-export const tcpProxy = (cluster: string): Filter =>
-  create(FilterSchema, {
-    name: "envoy.filters.network.tcp_proxy",
-    configType: {
-      case: "typedConfig",
-      value: packed(
-        TcpProxySchema,
-        create(TcpProxySchema, { statPrefix: cluster, clusterSpecifier: { case: "cluster", value: cluster } }),
-      ),
-    },
-  });

@@ -1,17 +1,19 @@
 import type { Pod } from "../api/kubernetes.js";
+import type { MeshConfig } from "../api/meshconfig.js";
 import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
-import { findDestinationRule, policyFor } from "../model/destination-rule.js";
-import { type InboundPort, inboundPortsOf } from "../model/inbound.js";
 import type { Snapshot } from "../model/snapshot.js";
 import { type Cluster, ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
+import { TypedExtensionConfigSchema } from "../proto/envoy/config/core/v3/extension_pb.js";
 import { type Listener, ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import { type Client, familiesOf } from "./client.js";
-import { inboundCluster } from "./clusters/inbound.js";
+import { inboundCluster, ingressCluster } from "./clusters/inbound.js";
 import { inboundClusterName, inboundPassthroughCluster } from "./clusters/names.js";
 import { encodeResource } from "./encode.js";
-import { virtualInbound } from "./listeners/inbound.js";
-import { createPatcher } from "./patcher.js";
+import { boundAddress } from "./listeners/addresses.js";
+import { boundInbound, virtualInbound } from "./listeners/inbound.js";
+import { createPatcher, namesOf } from "./patcher.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
+import { type ServedPort, servedPortsOf } from "./served-ports.js";
 import { createView, type WritableView } from "./view.js";
 
 /** What a pod serves: its listener, and clusters to its own application. */
@@ -23,18 +25,22 @@ export interface Inbound {
 const isTransparent = (pod: Pod): boolean =>
   pod.metadata?.annotations?.["sidecar.istio.io/interceptionMode"] === "TPROXY";
 
-/** The policy of the service's own DestinationRule, as a client of its namespace has it. */
-const poolOf = (snapshot: Snapshot, { service, servicePort }: InboundPort, client: Client) => {
-  const rule = findDestinationRule(
-    snapshot.destinationRulesOfNamespace,
-    { namespace: service.namespace, labels: client.labels },
-    service,
-    snapshot.mesh.rootNamespace,
+const clusterOf = ({ port, policy, endpoint }: ServedPort, common: Common): Cluster => {
+  const options = { ...common, name: inboundClusterName(port), policy };
+  if (endpoint === undefined) return inboundCluster(options);
+  return ingressCluster(
+    options,
+    typeof endpoint === "string" ? boundAddress(endpoint, 0) : boundAddress(endpoint.address, endpoint.port),
   );
-  return rule === undefined ? undefined : policyFor(rule, servicePort.port, "", snapshot.mesh);
 };
 
+interface Common {
+  readonly mesh: MeshConfig;
+  readonly isTransparent: boolean;
+}
+
 interface Encoded {
+  readonly extensions: readonly EncodedResource[];
   readonly clusters: readonly EncodedResource[];
   readonly listeners: readonly EncodedResource[];
 }
@@ -46,10 +52,13 @@ const encode = (
 ): Encoded => {
   const patcher = createPatcher(filters, "SIDECAR_INBOUND");
   return {
-    clusters: clusters
+    extensions: patcher
+      .extensions()
+      .map((extension) => encodeResource(typeUrls.extension, extension.name, TypedExtensionConfigSchema, extension)),
+    clusters: [...clusters, ...patcher.addedClusters(namesOf(clusters))]
       .flatMap((cluster) => patcher.cluster(cluster) ?? [])
       .map((cluster) => encodeResource(typeUrls.cluster, cluster.name, ClusterSchema, cluster)),
-    listeners: listeners
+    listeners: [...listeners, ...patcher.addedListeners(namesOf(listeners))]
       .flatMap((listener) => patcher.listener(listener) ?? [])
       .map((listener) => encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener)),
   };
@@ -69,25 +78,27 @@ export const createInbound = (): Inbound => {
     view,
     update: (snapshot, pod, client) => {
       const { mesh } = snapshot;
-      const ports = inboundPortsOf(snapshot, pod).map((port) => ({ ...port, policy: poolOf(snapshot, port, client) }));
+      const ports = servedPortsOf(snapshot, pod, client);
       const families = familiesOf(pod);
-      const key = JSON.stringify([
-        ports.map(({ port, protocol, policy }) => [port, protocol, policy]),
-        families,
-        isTransparent(pod),
-        client.filters.map(({ metadata }) => [metadata?.namespace, metadata?.name, metadata?.resourceVersion]),
-      ]);
+      const common: Common = { mesh, isTransparent: isTransparent(pod) };
+      const key = JSON.stringify([ports, families, common.isTransparent, client.key]);
       if (key === made) return;
       made = key;
-      const common = { mesh, isTransparent: isTransparent(pod) };
-      const { clusters, listeners } = encode(
+      const redirected = ports.filter(({ bind }) => bind === undefined);
+      const { extensions, clusters, listeners } = encode(
         [
-          inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined }),
-          ...ports.map(({ port, policy }) => inboundCluster({ ...common, name: inboundClusterName(port), policy })),
+          ...(client.isRedirected
+            ? [inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined })]
+            : []),
+          ...ports.map((port) => clusterOf(port, common)),
         ],
-        [virtualInbound({ ...common, ports, families })],
+        [
+          ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, families })] : []),
+          ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
+        ],
         client.filters,
       );
+      replaceAll(view, typeUrls.extension, extensions);
       replaceAll(view, typeUrls.cluster, clusters);
       replaceAll(view, typeUrls.listener, listeners);
     },

@@ -45,7 +45,8 @@ const serviceOrder =
 export const createLookup = (snapshot: Snapshot, client: Client): Lookup => {
   const { namespace } = client;
   const { virtualServices } = snapshot;
-  const sidecar = client.sidecar === undefined ? undefined : scopeOf(client.sidecar, namespace);
+  const sidecar =
+    client.sidecar === undefined ? undefined : scopeOf(client.sidecar, namespace, snapshot.mesh.clusterDomain);
   const seen = new Map<string, MeshService | undefined>();
 
   const rulesAt = (pattern: string): readonly ResolvedVirtualService[] =>
@@ -67,6 +68,7 @@ export const createLookup = (snapshot: Snapshot, client: Client): Lookup => {
   };
 
   const isImplied = (host: string): boolean =>
+    host === sidecar?.outboundTrafficPolicy?.egressProxy?.host ||
     [...(virtualServices.byDestination.get(host) ?? [])].some((key) => {
       const rule = virtualServices.resolved.get(key);
       return (

@@ -5,13 +5,15 @@ import { ClusterLoadAssignmentSchema } from "../proto/envoy/config/endpoint/v3/e
 import { ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import type { Client, ProxyPlace } from "./client.js";
 import { staticClusters } from "./clusters/inbound.js";
-import { encodeResource, resourceOf } from "./encode.js";
+import { outboundClusterName } from "./clusters/names.js";
+import { encodeResource, fragmentOf, resourceOf } from "./encode.js";
 import { type EncodedOutput, encodeOutput, idOf, isEmptyOutput, partsOf, type ResourceId } from "./encoded-output.js";
 import { compileHost } from "./host.js";
-import { portListenerName, virtualOutbound } from "./listeners/outbound.js";
-import { createLookup } from "./lookup.js";
-import { createPatcher } from "./patcher.js";
-import type { PortPart } from "./port-part.js";
+import { httpProxyListener, httpProxyRouteName, httpProxyRoutes } from "./http-proxy.js";
+import { portListenerName, type UnknownTraffic, unknownTrafficOf, virtualOutbound } from "./listeners/outbound.js";
+import { createLookup, type Lookup } from "./lookup.js";
+import { createPatcher, namesOf } from "./patcher.js";
+import { type PortPart, reuseParts } from "./port-part.js";
 import { answersAlike } from "./recording.js";
 import { type EncodedResource, typeUrls } from "./resources.js";
 import { type SharedPortOptions, sharedListener, sharedListenerKey, sharedRoutes } from "./shared-ports.js";
@@ -30,9 +32,11 @@ export interface Scope {
   readonly base: Scope | undefined;
   /** Endpoints that are another for each place, over `view`. */
   readonly placeView: (place: ProxyPlace) => WritableView;
-  /** Recompiles these hosts, the base's having been recompiled (`below`). Nothing is told before `commit`. */
+  /** Recompiles these hosts, the base's having been recompiled (`below`). Nothing is told before `tell`. */
   readonly update: (snapshot: Snapshot, hosts: Iterable<string>, below?: ScopeChange) => ScopeChange;
-  readonly commit: () => void;
+  readonly tell: () => void;
+  /** Once all scopes have told. */
+  readonly settle: () => void;
   readonly outputOf: (host: string) => EncodedOutput | undefined;
   readonly hosts: () => Iterable<string>;
   readonly claimants: (id: ResourceId) => ReadonlySet<string>;
@@ -61,6 +65,13 @@ const takeFrom = <Key, Member>(map: Map<Key, Set<Member>>, key: Key, member: Mem
 export const hostsOf = (snapshot: Snapshot): ReadonlySet<string> =>
   new Set([...snapshot.servicesOfHost.keys(), ...snapshot.virtualServices.byHost.keys()]);
 
+const unknownOf = ({ sidecar, snapshot }: Lookup): UnknownTraffic => {
+  const { mode, egressProxy } = sidecar?.outboundTrafficPolicy ?? {};
+  const unknown = unknownTrafficOf(mode ?? snapshot.mesh.outboundTrafficPolicy);
+  if (unknown === undefined || egressProxy === undefined) return unknown;
+  return outboundClusterName(egressProxy.host, egressProxy.port, egressProxy.subset);
+};
+
 export const createScope = (first: Snapshot, client: Client, base: Scope | undefined): Scope => {
   const { mesh } = first;
   const view = createView();
@@ -71,9 +82,12 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
   const claims = new Map<ResourceId, Set<string>>();
   /** Of a port, until something on it changes. */
   const known = new Map<number, { readonly hosts: readonly string[]; readonly parts: readonly PortPart[] }>();
-  const listenerKeys = new Map<number, readonly unknown[]>();
+  const sharedListeners = new Map<
+    number,
+    { readonly key: readonly unknown[]; readonly made: EncodedResource | undefined }
+  >();
   let lookup = createLookup(first, client);
-  const policy = lookup.sidecar?.outboundTrafficPolicy ?? mesh.outboundTrafficPolicy;
+  const unknown = unknownOf(lookup);
 
   const outputOf: Scope["outputOf"] = (host) => outputs.get(host) ?? base?.outputOf(host);
 
@@ -96,11 +110,24 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     else view.set(type, resource);
   };
 
+  /** Whether the scope has a say in it, so that another one below may be another here. */
+  const isOwn = (id: ResourceId): boolean => {
+    const { type, name } = partsOf(id);
+    const isReplaced = (host: string): boolean => outputs.has(host);
+    return claims.has(id) || view.now(type, name) !== undefined || [...(base?.claimants(id) ?? [])].some(isReplaced);
+  };
+
   /** Two hosts can have the same listener (headless services that share pods): the first by name has it. */
   const settle = (id: ResourceId): void => {
     const below = [...(base?.claimants(id) ?? nothing)].filter((host) => !outputs.has(host));
     const [host] = [...(claims.get(id) ?? nothing), ...below].sort();
     put(id, host === undefined ? undefined : outputOf(host)?.resources.get(id));
+  };
+
+  const makeListener = (options: SharedPortOptions): EncodedResource | undefined => {
+    const written = sharedListener(options);
+    const listener = written === undefined ? undefined : patcher.listener(written);
+    return listener && encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener);
   };
 
   const writePort = (port: number): void => {
@@ -113,26 +140,29 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
         const { type, name } = partsOf(id);
         view.remove(type, name);
       }
-      listenerKeys.delete(port);
+      sharedListeners.delete(port);
       return;
     }
     const options: SharedPortOptions = {
-      ...{ port, parts, mesh, policy, families: client.families },
+      ...{ port, parts, mesh, unknown, families: client.families },
       bind: egress?.bind,
     };
-    const bytes = sharedRoutes(options);
-    put(
-      routesId,
-      bytes === undefined ? undefined : resourceOf(typeUrls.route, String(port), patcher.routeBytes(bytes)),
-    );
+    const routes = sharedRoutes(options);
+    put(routesId, routes && resourceOf(typeUrls.route, String(port), patcher.routeFragments(routes)));
     const key = sharedListenerKey(options);
-    if (sameList(listenerKeys.get(port), key)) return;
-    listenerKeys.set(port, key);
-    const written = sharedListener(options);
-    const listener = written === undefined ? undefined : patcher.listener(written);
-    put(
-      listenerId,
-      listener === undefined ? undefined : encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener),
+    const before = sharedListeners.get(port);
+    const listener = before !== undefined && sameList(before.key, key) ? before : { key, made: makeListener(options) };
+    sharedListeners.set(port, listener);
+    // Even if it is the same: the one below may have changed.
+    put(listenerId, listener.made);
+  };
+
+  /** Only a Sidecar has an HTTP proxy, and then there is no base. */
+  const writeProxyRoutes = (): void => {
+    const parts = new Map([...ownOn.keys()].sort((a, b) => a - b).map((port) => [port, on(port).parts]));
+    view.set(
+      typeUrls.route,
+      resourceOf(typeUrls.route, httpProxyRouteName, patcher.routeFragments([fragmentOf(httpProxyRoutes(parts))])),
     );
   };
 
@@ -159,11 +189,15 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     for (const port of before?.ports.keys() ?? []) takeFrom(ownOn, port, host);
     for (const port of after?.ports.keys() ?? []) addTo(ownOn, port, host);
     for (const target of places.values()) writePlaced(target, before, after);
-    const below = base?.outputOf(host);
-    const all = [before, after, below];
+    const all = [before, after, base?.outputOf(host)];
+    const ports = new Set(all.flatMap((output) => [...(output?.ports.keys() ?? [])]));
+    const isUnchanged = (port: number): boolean => {
+      const part = after?.ports.get(port);
+      return part !== undefined && part === before?.ports.get(port);
+    };
     return {
       ids: new Set(all.flatMap((output) => [...(output?.resources.keys() ?? [])])),
-      ports: new Set(all.flatMap((output) => [...(output?.ports.keys() ?? [])])),
+      ports: new Set([...ports].filter((port) => !isUnchanged(port))),
     };
   };
 
@@ -171,7 +205,8 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     const below = base?.outputOf(host);
     if (below !== undefined && answersAlike(below.questions, lookup)) return undefined;
     const output = encodeOutput(compileHost(lookup, host), patcher);
-    return isEmptyOutput(output) && below === undefined ? undefined : output;
+    if (isEmptyOutput(output) && below === undefined) return undefined;
+    return { ...output, ports: reuseParts(outputs.get(host)?.ports, output.ports) };
   };
 
   const update: Scope["update"] = (snapshot, hosts, below) => {
@@ -187,12 +222,13 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     }
     for (const port of below?.ports ?? nothing) {
       known.delete(port);
-      if (view.get(typeUrls.route, String(port)) !== undefined || listenerKeys.has(port)) ports.add(port);
+      if (view.get(typeUrls.route, String(port)) !== undefined || sharedListeners.has(port)) ports.add(port);
     }
-    for (const id of below?.ids ?? nothing) if (claims.has(id)) ids.add(id);
+    for (const id of below?.ids ?? nothing) if (isOwn(id)) ids.add(id);
     for (const id of ids) settle(id);
     for (const port of ports) known.delete(port);
     for (const port of ports) writePort(port);
+    if (ports.size > 0 && (lookup.sidecar?.httpProxies.length ?? 0) > 0) writeProxyRoutes();
     return { ids, ports };
   };
 
@@ -202,12 +238,17 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
         typeUrls.extension,
         encodeResource(typeUrls.extension, extension.name, TypedExtensionConfigSchema, extension),
       );
-    for (const written of [...staticClusters(mesh), ...patcher.addedClusters()]) {
+    const clusters = staticClusters(mesh);
+    const listeners = [
+      ...(client.isRedirected ? [virtualOutbound(client.families, unknown, mesh)] : []),
+      ...(lookup.sidecar?.httpProxies ?? []).map((listener) => httpProxyListener(listener, mesh)),
+    ];
+    for (const written of [...clusters, ...patcher.addedClusters(namesOf(clusters))]) {
       const cluster = patcher.cluster(written);
       if (cluster !== undefined)
         view.set(typeUrls.cluster, encodeResource(typeUrls.cluster, cluster.name, ClusterSchema, cluster));
     }
-    for (const written of [virtualOutbound(client.families, policy), ...patcher.addedListeners()]) {
+    for (const written of [...listeners, ...patcher.addedListeners(namesOf(listeners))]) {
       const listener = patcher.listener(written);
       if (listener !== undefined)
         view.set(typeUrls.listener, encodeResource(typeUrls.listener, listener.name, ListenerSchema, listener));
@@ -233,9 +274,13 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       target.view.commit();
       return target.view;
     },
-    commit: () => {
-      view.commit();
-      for (const target of places.values()) target.view.commit();
+    tell: () => {
+      view.tell();
+      for (const target of places.values()) target.view.tell();
+    },
+    settle: () => {
+      view.settle();
+      for (const target of places.values()) target.view.settle();
     },
   };
 };

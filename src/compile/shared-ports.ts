@@ -2,8 +2,9 @@ import { create, toJsonString } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type FilterChain, FilterChainMatchSchema } from "../proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { Listener } from "../proto/envoy/config/listener/v3/listener_pb.js";
+import type { Fragment } from "./encode.js";
 import type { IpFamilies } from "./listeners/addresses.js";
-import { type OutboundTrafficPolicy, portListener } from "./listeners/outbound.js";
+import { portListener, type UnknownTraffic } from "./listeners/outbound.js";
 import type { PortPart } from "./port-part.js";
 import { encodePortRoutes } from "./routes/virtual-hosts.js";
 
@@ -13,7 +14,7 @@ export interface SharedPortOptions {
   readonly parts: readonly PortPart[];
   readonly families: IpFamilies;
   readonly mesh: MeshConfig;
-  readonly policy: OutboundTrafficPolicy;
+  readonly unknown: UnknownTraffic;
   /** Where the proxy listens itself, if the application speaks to it without redirection. */
   readonly bind: string | undefined;
 }
@@ -27,28 +28,30 @@ const withoutTwins = (chains: readonly FilterChain[]): readonly FilterChain[] =>
   });
 };
 
-/** The route configuration of a port, as bytes; undefined if no host on it speaks HTTP. */
-export const sharedRoutes = ({ port, parts, policy }: SharedPortOptions): Uint8Array | undefined => {
+/** The route configuration of a port; undefined if no host on it speaks HTTP. */
+export const sharedRoutes = ({ port, parts, unknown }: SharedPortOptions): readonly Fragment[] | undefined => {
   const hosts = parts.flatMap(({ host }) => host ?? []);
-  return hosts.length === 0 ? undefined : encodePortRoutes(port, hosts, policy);
+  return hosts.length === 0 ? undefined : encodePortRoutes(port, hosts, unknown);
 };
 
 /** What the listener of a port is made of, to tell whether it has to be made anew. */
 export const sharedListenerKey = ({ parts }: SharedPortOptions): readonly unknown[] => [
   parts.some(({ host }) => host !== undefined),
+  parts.some(({ isDynamic }) => isDynamic),
   ...parts.flatMap(({ chains, otherwise }) => [...chains, ...(otherwise === undefined ? [] : [otherwise.chain])]),
 ];
 
 /** The listener of a port that services share; undefined if none is left. */
 export const sharedListener = (options: SharedPortOptions): Listener | undefined => {
-  const { port, parts, families, mesh, policy } = options;
+  const { port, parts, families, mesh, unknown } = options;
   if (parts.length === 0) return undefined;
   const [oldest] = parts
     .flatMap(({ otherwise }) => otherwise ?? [])
     .sort((left, right) => (left.order < right.order ? -1 : 1));
   return portListener({
-    ...{ port, families, mesh, policy },
+    ...{ port, families, mesh, unknown },
     hasHttp: parts.some(({ host }) => host !== undefined),
+    isDynamic: parts.some(({ isDynamic }) => isDynamic),
     chains: withoutTwins(parts.flatMap(({ chains }) => chains)),
     otherwise: oldest?.chain,
     bind: options.bind,

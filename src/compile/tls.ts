@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { create } from "@bufbuild/protobuf";
+import type { MeshConfig } from "../api/meshconfig.js";
 import { type TransportSocket, TransportSocketSchema } from "../proto/envoy/config/core/v3/base_pb.js";
 import { ApiVersion, type ConfigSource, ConfigSourceSchema } from "../proto/envoy/config/core/v3/config_source_pb.js";
 import { ProxyProtocolConfig_Version } from "../proto/envoy/config/core/v3/proxy_protocol_pb.js";
@@ -37,6 +38,14 @@ export const clientAlpn = {
 export const meshHttpAlpn = ["istio-http/1.0", "istio-http/1.1", "istio-h2"] as const;
 export const meshTcpAlpn = ["istio-peer-exchange", "istio"] as const;
 
+/** The mesh's trust domain, and others that mean the same. */
+export type TrustedDomains = Pick<MeshConfig, "trustDomain" | "trustDomainAliases">;
+
+export const trustDomainsOf = ({ trustDomain, trustDomainAliases }: TrustedDomains): readonly string[] => [
+  trustDomain,
+  ...trustDomainAliases,
+];
+
 /** A SPIFFE id, or the beginning of one, that the other side may have. */
 export interface SanMatch {
   readonly case: "exact" | "prefix";
@@ -64,8 +73,8 @@ const commonContext = (alpnProtocols: readonly string[], peers: readonly SanMatc
 
 const tlsSocket = "envoy.transport_sockets.tls";
 
-/** Takes only clients with a certificate of the trust domain. */
-export const serverTls = (trustDomain: string, alpnProtocols: readonly string[]): TransportSocket =>
+/** Takes only clients with a certificate of one of the trust domains. */
+export const serverTls = (mesh: TrustedDomains, alpnProtocols: readonly string[]): TransportSocket =>
   create(TransportSocketSchema, {
     name: tlsSocket,
     configType: {
@@ -74,7 +83,10 @@ export const serverTls = (trustDomain: string, alpnProtocols: readonly string[])
         DownstreamTlsContextSchema,
         create(DownstreamTlsContextSchema, {
           requireClientCertificate: true,
-          commonTlsContext: commonContext(alpnProtocols, [{ case: "prefix", value: `spiffe://${trustDomain}/` }]),
+          commonTlsContext: commonContext(
+            alpnProtocols,
+            trustDomainsOf(mesh).map((domain) => ({ case: "prefix" as const, value: `spiffe://${domain}/` })),
+          ),
         }),
       ),
     },

@@ -1,14 +1,15 @@
-import { createPrivateKey, generateKeyPair, type KeyObject, type X509Certificate } from "node:crypto";
-import { promisify } from "node:util";
-import { type CertificateRequest, parseCertificates, signCertificate } from "./x509.js";
+import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, type X509Certificate } from "node:crypto";
+import { type CertificateRequest, crossSign, parseCertificates, pathLengthOf, signCertificate } from "./x509.js";
 
-const generate = promisify(generateKeyPair);
+export type SecretData = Readonly<Record<string, string>>;
 
 /** Secrets of the control plane's namespace; values are file contents. */
 export interface SecretStore {
-  readonly read: (name: string) => Promise<Readonly<Record<string, string>> | undefined>;
+  readonly read: (name: string) => Promise<SecretData | undefined>;
   /** "exists" if another replica was first; then nothing is changed. */
-  readonly create: (name: string, data: Readonly<Record<string, string>>) => Promise<"created" | "exists">;
+  readonly create: (name: string, data: SecretData) => Promise<"created" | "exists">;
+  /** Replaces what is there, or creates it; `change` is asked again when another replica was quicker. */
+  readonly update: (name: string, change: (data: SecretData | undefined) => SecretData) => Promise<void>;
 }
 
 export interface IssuedCertificate {
@@ -20,12 +21,24 @@ export interface IssuedCertificate {
 
 export interface CertificateAuthority {
   readonly rootsPem: string;
+  /** The one of them that its certificates lead to. */
+  readonly rootPem: string;
   readonly origin: "operator" | "self-made";
   readonly notAfter: Date;
+  /** Of the signing certificate, its path and its roots: another one means another authority. */
+  readonly fingerprint: string;
+  /** How many authorities a certificate's path has, its root included. */
+  readonly depth: number;
+  /**
+   * Certifies the root of another authority for those who trust only this one: the chain that its servers send besides
+   * their own. Nothing if a pathLenConstraint of this one forbids it.
+   */
+  readonly certify: (other: CertificateAuthority) => Promise<string | undefined>;
   /** Signs a key that the caller holds; gives the chain, leaf first. */
   readonly sign: (
     subject: Pick<CertificateRequest, "uri" | "dnsNames" | "organization">,
-    publicKey: KeyObject,
+    /** A key, or the DER of its SubjectPublicKeyInfo. */
+    publicKey: KeyObject | Buffer,
     lifetimeSeconds: number,
   ) => Promise<{ readonly certificateChainPem: string; readonly notAfter: Date }>;
   /** Makes a P-256 key and signs it. The key is held in memory only. */
@@ -43,7 +56,7 @@ const rootLifetimeDays = 3650;
 /** Certificates begin this much in the past, for clocks that are behind. */
 const skewMilliseconds = 120_000;
 
-const requireKey = (data: Readonly<Record<string, string>>, secret: string, key: string): string => {
+const requireKey = (data: SecretData, secret: string, key: string): string => {
   const value = data[key];
   if (value === undefined || value.trim() === "")
     throw new Error(`Secret ${secret}: ${key} is missing; put the PEM there, in the layout of Istio's cacerts`);
@@ -74,17 +87,14 @@ interface AuthorityMaterial {
   readonly key: KeyObject;
   readonly certificate: X509Certificate;
   /** Certificates between ours and a root, ours first; empty if ours is a root. */
-  readonly intermediatesPem: string;
+  readonly intermediates: readonly X509Certificate[];
+  readonly root: X509Certificate;
   readonly rootsPem: string;
   readonly origin: "operator" | "self-made";
 }
 
 /** Checks a Secret of Istio's layout: ca-cert.pem, ca-key.pem, and for an intermediate root-cert.pem, cert-chain.pem. */
-export const readAuthority = (
-  data: Readonly<Record<string, string>>,
-  secret: string,
-  now: Date = new Date(),
-): AuthorityMaterial => {
+export const readAuthority = (data: SecretData, secret: string, now: Date = new Date()): AuthorityMaterial => {
   const at = (key: string): string => `Secret ${secret}: ${key}`;
   const own = readCertificates(requireKey(data, secret, "ca-cert.pem"), at("ca-cert.pem"));
   const certificate = own[0]!;
@@ -121,14 +131,15 @@ export const readAuthority = (
   return {
     key,
     certificate,
-    intermediatesPem: path.map(String).join(""),
+    intermediates: path,
+    root: current,
     rootsPem: roots.map(String).join(""),
     origin: secret === operatorSecret ? "operator" : "self-made",
   };
 };
 
-const makeRoot = async (trustDomain: string): Promise<Readonly<Record<string, string>>> => {
-  const { publicKey, privateKey } = await generate("ec", { namedCurve: "P-256" });
+const makeRoot = async (trustDomain: string): Promise<SecretData> => {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const now = Date.now();
   const certificate = await signCertificate(
     {
@@ -149,7 +160,9 @@ const makeRoot = async (trustDomain: string): Promise<Readonly<Record<string, st
 
 /** The signing authority of this material. */
 export const authorityOf = (material: AuthorityMaterial): CertificateAuthority => {
-  const { key, certificate } = material;
+  const { key, certificate, root, intermediates, rootsPem } = material;
+  const intermediatesPem = intermediates.map(String).join("");
+  const path = [...intermediates, root];
   const sign: CertificateAuthority["sign"] = async (subject, publicKey, lifetimeSeconds) => {
     const now = Date.now();
     // A certificate that outlives its signer fails at some later hour; better early and in sight.
@@ -159,17 +172,31 @@ export const authorityOf = (material: AuthorityMaterial): CertificateAuthority =
       { ...subject, publicKey, notBefore: new Date(now - skewMilliseconds), notAfter, isAuthority: false },
       { key, certificate },
     );
-    return { certificateChainPem: leaf + material.intermediatesPem, notAfter };
+    return { certificateChainPem: leaf + intermediatesPem, notAfter };
   };
   return {
-    rootsPem: material.rootsPem,
+    rootsPem,
+    rootPem: root.toString(),
     origin: material.origin,
     notAfter: certificate.validToDate,
+    fingerprint: createHash("sha256").update(path.join("")).update(rootsPem).digest("hex"),
+    depth: path.length,
+    certify: async (other) => {
+      const allowed = path.every((above, at) => (pathLengthOf(above) ?? Number.POSITIVE_INFINITY) >= other.depth + at);
+      if (!allowed) return undefined;
+      const validity = { notBefore: new Date(Date.now() - skewMilliseconds), notAfter: certificate.validToDate };
+      const [theirs] = parseCertificates(other.rootPem);
+      return (await crossSign(theirs!, validity, { key, certificate })) + intermediatesPem;
+    },
     sign,
     issue: async (subject, lifetimeSeconds) => {
-      const { publicKey, privateKey } = await generate("ec", { namedCurve: "P-256" });
-      const signed = await sign(subject, publicKey, lifetimeSeconds);
-      return { ...signed, privateKeyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
+      // A P-256 key takes less time than the way to another thread and back.
+      const { publicKey, privateKey } = generateKeyPairSync("ec", {
+        namedCurve: "P-256",
+        publicKeyEncoding: { type: "spki", format: "der" },
+        privateKeyEncoding: { type: "pkcs8", format: "pem" },
+      });
+      return { ...(await sign(subject, publicKey, lifetimeSeconds)), privateKeyPem: privateKey };
     },
   };
 };

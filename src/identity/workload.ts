@@ -23,6 +23,10 @@ export interface WorkloadCertificates {
     serviceAccount: string,
     renewed: (secrets: WorkloadSecrets) => void,
   ) => Promise<WorkloadSubscription>;
+  /** Passes on the trust bundle of now, with each proxy's certificate as it is. */
+  readonly trustChanged: () => void;
+  /** Issues every certificate anew, each at a random moment within the window. */
+  readonly reissue: (windowMilliseconds: number) => void;
 }
 
 export interface WorkloadCertificateOptions {
@@ -39,39 +43,81 @@ const retryMilliseconds = 60_000;
 const renewalDelay = (issued: IssuedCertificate): number =>
   Math.max((issued.notAfter.getTime() - Date.now()) * (0.5 + Math.random() * 0.3), 1000);
 
-export const createWorkloadCertificates = (options: WorkloadCertificateOptions): WorkloadCertificates => ({
-  subscribe: async (namespace, serviceAccount, renewed) => {
+/** One proxy's certificate. */
+interface Holder {
+  readonly passOn: () => void;
+  readonly renewWithin: (milliseconds: number) => void;
+}
+
+export const createWorkloadCertificates = (options: WorkloadCertificateOptions): WorkloadCertificates => {
+  const holders = new Set<Holder>();
+  /** Counts the calls of `reissue`, so that a certificate being made meanwhile is noticed to be an old one. */
+  let generation = 0;
+  let window = 0;
+
+  const subscribe: WorkloadCertificates["subscribe"] = async (namespace, serviceAccount, renewed) => {
     const uri = spiffeId(options.trustDomain, namespace, serviceAccount);
     let timer: NodeJS.Timeout | undefined;
     let stopped = false;
-    const issue = async (): Promise<WorkloadSecrets> => {
-      const authority = options.authority();
-      const issued = await authority.issue({ uri }, options.lifetimeSeconds);
-      if (!stopped) schedule(renewalDelay(issued));
-      return { ...issued, rootsPem: authority.rootsPem };
+    let issued: IssuedCertificate | undefined;
+    const secretsOf = (certificate: IssuedCertificate): WorkloadSecrets => ({
+      ...certificate,
+      rootsPem: options.authority().rootsPem,
+    });
+    const issue = async (): Promise<IssuedCertificate> => {
+      const begun = generation;
+      const next = await options.authority().issue({ uri }, options.lifetimeSeconds);
+      schedule(begun === generation ? renewalDelay(next) : Math.random() * window);
+      issued = next;
+      return next;
     };
     const schedule = (milliseconds: number): void => {
+      clearTimeout(timer);
+      if (stopped) return;
       timer = setTimeout(renew, Math.min(milliseconds, 2 ** 31 - 1));
       timer.unref();
     };
     const renew = (): void => {
       issue().then(
-        (secrets) => {
-          if (!stopped) renewed(secrets);
+        (next) => {
+          if (!stopped) renewed(secretsOf(next));
         },
         (error: Error) => {
           options.failed(error, uri);
-          if (!stopped) schedule(retryMilliseconds);
+          schedule(retryMilliseconds);
         },
       );
     };
-    const current = await issue();
+    const holder: Holder = {
+      passOn: () => {
+        if (issued !== undefined) renewed(secretsOf(issued));
+      },
+      renewWithin: (milliseconds) => schedule(Math.random() * milliseconds),
+    };
+    const first = await issue();
+    holders.add(holder);
     return {
-      current,
+      // What is true when it is read: a rotation can come between.
+      get current() {
+        return secretsOf(issued ?? first);
+      },
       stop: () => {
         stopped = true;
+        holders.delete(holder);
         clearTimeout(timer);
       },
     };
-  },
-});
+  };
+
+  return {
+    subscribe,
+    trustChanged: () => {
+      for (const { passOn } of holders) passOn();
+    },
+    reissue: (milliseconds) => {
+      generation += 1;
+      window = milliseconds;
+      for (const { renewWithin } of holders) renewWithin(milliseconds);
+    },
+  };
+};

@@ -1,8 +1,7 @@
-import { type KeyObject, randomBytes, sign, X509Certificate } from "node:crypto";
+import { createHash, type KeyObject, randomBytes, sign, X509Certificate } from "node:crypto";
 import { promisify } from "node:util";
-import forge from "node-forge";
+import * as der from "./der.js";
 
-const { asn1 } = forge;
 const signAsync = promisify<string, Buffer, { key: KeyObject; dsaEncoding: "der" }, Buffer>(sign);
 
 /** What a certificate says of its subject; `uri` is a SPIFFE id. */
@@ -11,7 +10,8 @@ export interface CertificateRequest {
   readonly dnsNames?: readonly string[];
   /** Absent for workload certificates: RFC 5280 then wants the critical subject alternative name, as SPIFFE does. */
   readonly organization?: string;
-  readonly publicKey: KeyObject;
+  /** A key, or the DER of its SubjectPublicKeyInfo. */
+  readonly publicKey: KeyObject | Buffer;
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly isAuthority: boolean;
@@ -24,62 +24,66 @@ export interface Signer {
 }
 
 const oid = {
-  ecdsaWithSha256: "1.2.840.10045.4.3.2",
-  sha256WithRsa: "1.2.840.113549.1.1.11",
-  organization: "2.5.4.10",
-  basicConstraints: "2.5.29.19",
-  keyUsage: "2.5.29.15",
-  extendedKeyUsage: "2.5.29.37",
-  subjectAlternativeName: "2.5.29.17",
-  subjectKeyIdentifier: "2.5.29.14",
-  authorityKeyIdentifier: "2.5.29.35",
-  serverAuthentication: "1.3.6.1.5.5.7.3.1",
-  clientAuthentication: "1.3.6.1.5.5.7.3.2",
+  ecdsaWithSha256: der.objectIdentifier("1.2.840.10045.4.3.2"),
+  sha256WithRsa: der.objectIdentifier("1.2.840.113549.1.1.11"),
+  organization: der.objectIdentifier("2.5.4.10"),
+  basicConstraints: der.objectIdentifier("2.5.29.19"),
+  keyUsage: der.objectIdentifier("2.5.29.15"),
+  extendedKeyUsage: der.objectIdentifier("2.5.29.37"),
+  subjectAlternativeName: der.objectIdentifier("2.5.29.17"),
+  subjectKeyIdentifier: der.objectIdentifier("2.5.29.14"),
+  authorityKeyIdentifier: der.objectIdentifier("2.5.29.35"),
+  serverAuthentication: der.objectIdentifier("1.3.6.1.5.5.7.3.1"),
+  clientAuthentication: der.objectIdentifier("1.3.6.1.5.5.7.3.2"),
 } as const;
 
-type Asn1 = forge.asn1.Asn1;
+const yes = der.write(der.tag.boolean, Buffer.from([0xff]));
+const versionThree = der.write(der.context(0, true), der.write(der.tag.integer, Buffer.from([2])));
 
-const universal = (type: forge.asn1.Type, value: string | Asn1[]): Asn1 =>
-  asn1.create(asn1.Class.UNIVERSAL, type, typeof value !== "string", value as Asn1[]);
-const sequence = (...items: Asn1[]): Asn1 => universal(asn1.Type.SEQUENCE, items);
-const set = (...items: Asn1[]): Asn1 => universal(asn1.Type.SET, items);
-const identifier = (value: string): Asn1 => universal(asn1.Type.OID, asn1.oidToDer(value).getBytes());
-const tagged = (tag: number, constructed: boolean, value: string | Asn1[]): Asn1 =>
-  asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, constructed, value as Asn1[]);
-const encode = (value: Asn1): string => asn1.toDer(value).getBytes();
-const decode = (der: Buffer): Asn1 => asn1.fromDer(forge.util.createBuffer(der.toString("binary")));
+const extension = (id: Buffer, isCritical: boolean, value: Buffer): Buffer =>
+  isCritical
+    ? der.sequence(id, yes, der.write(der.tag.octetString, value))
+    : der.sequence(id, der.write(der.tag.octetString, value));
 
-/** RFC 5280 4.1.2.5: UTCTime until 2049, GeneralizedTime after. */
-const time = (date: Date): Asn1 =>
-  date.getUTCFullYear() < 2050
-    ? universal(asn1.Type.UTCTIME, asn1.dateToUtcTime(date) as unknown as string)
-    : universal(asn1.Type.GENERALIZEDTIME, asn1.dateToGeneralizedTime(date) as unknown as string);
+/** BIT STRING of named bits, most significant first: digitalSignature, keyEncipherment; keyCertSign, cRLSign. */
+const keyUsage = (...bytes: readonly number[]): Buffer =>
+  extension(oid.keyUsage, true, der.write(der.tag.bitString, Buffer.from(bytes)));
 
-const extension = (id: string, critical: boolean, value: Asn1): Asn1 =>
-  sequence(
-    identifier(id),
-    ...(critical ? [universal(asn1.Type.BOOLEAN, "\u00ff")] : []),
-    universal(asn1.Type.OCTETSTRING, encode(value)),
-  );
+/** The parts of a certificate that are the same for every one of its sort, encoded once. */
+const leafExtensions = Buffer.concat([
+  keyUsage(0x05, 0xa0),
+  extension(oid.basicConstraints, true, der.sequence()),
+  extension(oid.extendedKeyUsage, false, der.sequence(oid.serverAuthentication, oid.clientAuthentication)),
+]);
+const authorityExtensions = Buffer.concat([
+  keyUsage(0x01, 0x06),
+  extension(oid.basicConstraints, true, der.sequence(yes)),
+]);
 
-/** BIT STRING of named bits, most significant first; digitalSignature is bit 0, keyCertSign 5, cRLSign 6. */
-const keyUsage = (isAuthority: boolean): Asn1 =>
-  universal(asn1.Type.BITSTRING, isAuthority ? "\u0001\u0006" : "\u0005\u00a0");
-
-const subjectKeyIdOf = (certificate: X509Certificate): string | undefined => {
-  const tbs = (decode(certificate.raw).value as Asn1[])[0]!.value as Asn1[];
-  const extensions = tbs.find(({ tagClass, type }) => tagClass === asn1.Class.CONTEXT_SPECIFIC && Number(type) === 3);
-  const list = ((extensions?.value as Asn1[] | undefined)?.[0]?.value ?? []) as Asn1[];
-  const wanted = encode(identifier(oid.subjectKeyIdentifier));
-  const found = list.find((item) => encode((item.value as Asn1[])[0]!) === wanted);
-  const octets = (found?.value as Asn1[] | undefined)?.at(-1)?.value;
-  return typeof octets === "string" ? (asn1.fromDer(octets).value as string) : undefined;
+/** The fields of a tbsCertificate, its optional version left out. */
+const fieldsOf = (certificate: X509Certificate): readonly der.Element[] => {
+  const [tbs] = der.readAll(der.readExactly(certificate.raw, der.tag.sequence).content);
+  const fields = der.readAll(tbs!.content);
+  return fields[0]!.tag === der.context(0, true) ? fields.slice(1) : fields;
 };
 
-/** The subject's DER and key id of a signing certificate: read once, used for every certificate it signs. */
+/** The value of an extension, as DER. */
+const extensionOf = (fields: readonly der.Element[], id: Buffer): Buffer | undefined => {
+  const wrapped = fields.find((field) => field.tag === der.context(3, true));
+  if (wrapped === undefined) return undefined;
+  for (const item of der.readAll(der.readExactly(wrapped.content, der.tag.sequence).content)) {
+    const parts = der.readAll(item.content);
+    if (parts[0]?.whole.equals(id)) return parts.at(-1)!.content;
+  }
+  return undefined;
+};
+
+/** What of a signing certificate goes into every certificate it signs. */
 interface Issuer {
-  readonly name: Asn1;
-  readonly keyId: string | undefined;
+  readonly name: Buffer;
+  readonly keyId: Buffer | undefined;
+  /** The authorityKeyIdentifier extension; empty if the signer has no key id. */
+  readonly authorityKeyId: Buffer;
 }
 
 const issuers = new WeakMap<X509Certificate, Issuer>();
@@ -87,93 +91,129 @@ const issuers = new WeakMap<X509Certificate, Issuer>();
 const issuerOf = (certificate: X509Certificate): Issuer => {
   const known = issuers.get(certificate);
   if (known !== undefined) return known;
-  const tbs = (decode(certificate.raw).value as Asn1[])[0]!.value as Asn1[];
-  const hasVersion = tbs[0]!.tagClass === asn1.Class.CONTEXT_SPECIFIC;
-  const issuer = { name: tbs[hasVersion ? 5 : 4]!, keyId: subjectKeyIdOf(certificate) };
+  const fields = fieldsOf(certificate);
+  const identifier = extensionOf(fields, oid.subjectKeyIdentifier);
+  const keyId = identifier === undefined ? undefined : der.readExactly(identifier, der.tag.octetString).content;
+  const issuer = {
+    // serialNumber, signature, issuer, validity, subject.
+    name: fields[4]!.whole,
+    keyId,
+    authorityKeyId:
+      keyId === undefined
+        ? Buffer.alloc(0)
+        : extension(oid.authorityKeyIdentifier, false, der.sequence(der.write(der.context(0, false), keyId))),
+  };
   issuers.set(certificate, issuer);
   return issuer;
 };
 
-const nameOf = (organization: string | undefined): Asn1 =>
+const nameOf = (organization: string | undefined): Buffer =>
   organization === undefined
-    ? sequence()
-    : sequence(
-        set(sequence(identifier(oid.organization), universal(asn1.Type.UTF8, forge.util.encodeUtf8(organization)))),
+    ? der.sequence()
+    : der.sequence(
+        der.write(
+          der.tag.set,
+          der.sequence(oid.organization, der.write(der.tag.utf8String, Buffer.from(organization, "utf8"))),
+        ),
       );
 
-const keyIdOf = (publicKeyDer: Buffer): string =>
-  forge.md.sha1.create().update(publicKeyDer.toString("binary")).digest().getBytes();
+const subjectKeyId = (id: Buffer): Buffer =>
+  extension(oid.subjectKeyIdentifier, false, der.write(der.tag.octetString, id));
 
-const extensionsOf = (request: CertificateRequest, publicKeyDer: Buffer, issuer: Issuer | undefined): Asn1[] => {
+const alternativeNames = (request: CertificateRequest): Buffer => {
   const names = [
-    ...(request.uri === undefined ? [] : [tagged(6, false, request.uri)]),
-    ...(request.dnsNames ?? []).map((name) => tagged(2, false, name)),
+    ...(request.uri === undefined ? [] : [der.write(der.context(6, false), Buffer.from(request.uri, "latin1"))]),
+    ...(request.dnsNames ?? []).map((name) => der.write(der.context(2, false), Buffer.from(name, "latin1"))),
   ];
-  return [
-    extension(oid.keyUsage, true, keyUsage(request.isAuthority)),
-    extension(
-      oid.basicConstraints,
-      true,
-      sequence(...(request.isAuthority ? [universal(asn1.Type.BOOLEAN, "\u00ff")] : [])),
-    ),
-    ...(request.isAuthority
-      ? [extension(oid.subjectKeyIdentifier, false, universal(asn1.Type.OCTETSTRING, keyIdOf(publicKeyDer)))]
-      : [
-          extension(
-            oid.extendedKeyUsage,
-            false,
-            sequence(identifier(oid.serverAuthentication), identifier(oid.clientAuthentication)),
-          ),
-        ]),
-    ...(issuer?.keyId === undefined
-      ? []
-      : [extension(oid.authorityKeyIdentifier, false, sequence(tagged(0, false, issuer.keyId)))]),
-    ...(names.length === 0
-      ? []
-      : [extension(oid.subjectAlternativeName, request.organization === undefined, sequence(...names))]),
-  ];
+  if (names.length === 0) return Buffer.alloc(0);
+  return extension(oid.subjectAlternativeName, request.organization === undefined, der.sequence(...names));
 };
 
-const algorithmOf = (key: KeyObject): Asn1 => {
-  if (key.asymmetricKeyType === "ec") return sequence(identifier(oid.ecdsaWithSha256));
-  if (key.asymmetricKeyType === "rsa") return sequence(identifier(oid.sha256WithRsa), universal(asn1.Type.NULL, ""));
-  throw new Error(`a ${key.asymmetricKeyType} key cannot sign certificates here; use an EC (P-256) or RSA key`);
+const algorithms = {
+  ec: der.sequence(oid.ecdsaWithSha256),
+  rsa: der.sequence(oid.sha256WithRsa, der.write(der.tag.null)),
+} as const;
+
+const algorithmOf = ({ asymmetricKeyType }: KeyObject): Buffer => {
+  if (asymmetricKeyType === "ec" || asymmetricKeyType === "rsa") return algorithms[asymmetricKeyType];
+  throw new Error(`a ${asymmetricKeyType} key cannot sign certificates here; use an EC (P-256) or RSA key`);
 };
 
-/** Signs an X.509 v3 certificate (RFC 5280) with a random 127-bit serial number; PEM. */
-export const signCertificate = async (request: CertificateRequest, signer: Signer): Promise<string> => {
-  const publicKeyDer = request.publicKey.export({ type: "spki", format: "der" });
+/** An EC signature takes less time than the way to another thread and back; an RSA one would hold up everything else. */
+const signed = (bytes: Buffer, key: KeyObject): Buffer | Promise<Buffer> =>
+  key.asymmetricKeyType === "ec"
+    ? sign("sha256", bytes, { key, dsaEncoding: "der" })
+    : signAsync("sha256", bytes, { key, dsaEncoding: "der" });
+
+const pemOf = (certificate: Buffer): string => {
+  const base64 = certificate.toString("base64");
+  let lines = "";
+  for (let at = 0; at < base64.length; at += 64) lines += `${base64.slice(at, at + 64)}\n`;
+  return `-----BEGIN CERTIFICATE-----\n${lines}-----END CERTIFICATE-----\n`;
+};
+
+const spkiOf = (key: KeyObject | Buffer): Buffer =>
+  Buffer.isBuffer(key) ? key : key.export({ type: "spki", format: "der" });
+
+/** The pathLenConstraint of a certificate's basicConstraints: how many authorities may follow it; absent: any number. */
+export const pathLengthOf = (certificate: X509Certificate): number | undefined => {
+  const value = extensionOf(fieldsOf(certificate), oid.basicConstraints);
+  const parts = value === undefined ? [] : der.readAll(der.readExactly(value, der.tag.sequence).content);
+  const limit = parts.find((part) => part.tag === der.tag.integer)?.content;
+  return limit === undefined ? undefined : Number(BigInt(`0x${limit.toString("hex")}`));
+};
+
+const signTo = async (
+  request: Pick<CertificateRequest, "publicKey" | "notBefore" | "notAfter">,
+  subject: Buffer,
+  extensions: readonly Buffer[],
+  signer: Signer,
+): Promise<string> => {
   const issuer = signer.certificate === undefined ? undefined : issuerOf(signer.certificate);
+  const algorithm = algorithmOf(signer.key);
   const serial = randomBytes(16);
   // Positive and of full length, so that its DER is minimal.
   serial[0] = (serial[0]! & 0x7f) | 0x40;
-  const algorithm = algorithmOf(signer.key);
-  const subject = nameOf(request.organization);
-  const certificate = sequence(
-    tagged(0, true, [universal(asn1.Type.INTEGER, "\u0002")]),
-    universal(asn1.Type.INTEGER, serial.toString("binary")),
+  const certificate = der.sequence(
+    versionThree,
+    der.write(der.tag.integer, serial),
     algorithm,
     issuer?.name ?? subject,
-    sequence(time(request.notBefore), time(request.notAfter)),
+    der.sequence(der.time(request.notBefore), der.time(request.notAfter)),
     subject,
-    decode(publicKeyDer),
-    tagged(3, true, [sequence(...extensionsOf(request, publicKeyDer, issuer))]),
+    spkiOf(request.publicKey),
+    der.write(der.context(3, true), der.sequence(...extensions, issuer?.authorityKeyId ?? Buffer.alloc(0))),
   );
-  const signature = await signAsync("sha256", Buffer.from(encode(certificate), "binary"), {
-    key: signer.key,
-    dsaEncoding: "der",
-  });
-  const whole = sequence(
-    certificate,
-    algorithm,
-    universal(asn1.Type.BITSTRING, `\u0000${signature.toString("binary")}`),
-  );
-  const base64 = Buffer.from(encode(whole), "binary").toString("base64");
-  return `-----BEGIN CERTIFICATE-----\n${base64.replace(/(.{64})(?!$)/g, "$1\n")}\n-----END CERTIFICATE-----\n`;
+  const signature = await signed(certificate, signer.key);
+  return pemOf(der.sequence(certificate, algorithm, der.write(der.tag.bitString, Buffer.from([0]), signature)));
 };
+
+/** Signs an X.509 v3 certificate (RFC 5280) with a random 127-bit serial number; PEM. */
+export const signCertificate = (request: CertificateRequest, signer: Signer): Promise<string> => {
+  const extensions = request.isAuthority
+    ? [authorityExtensions, subjectKeyId(createHash("sha1").update(spkiOf(request.publicKey)).digest())]
+    : [leafExtensions];
+  return signTo(request, nameOf(request.organization), [...extensions, alternativeNames(request)], signer);
+};
+
+/**
+ * Certifies another authority, by its own name and key, for those who trust only the signer: its certificates then lead
+ * to the signer's root too. PEM.
+ */
+export const crossSign = (
+  authority: X509Certificate,
+  validity: Pick<CertificateRequest, "notBefore" | "notAfter">,
+  signer: Signer,
+): Promise<string> => {
+  const { name, keyId } = issuerOf(authority);
+  const extensions = [authorityExtensions, ...(keyId === undefined ? [] : [subjectKeyId(keyId)])];
+  return signTo({ publicKey: authority.publicKey, ...validity }, name, extensions, signer);
+};
+
+/** The PEM blocks of a bundle, in order, each with its line end. */
+export const splitCertificates = (pem: string): readonly string[] =>
+  (pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []).map((block) => `${block}\n`);
 
 /** The certificates of a PEM bundle, in order. Throws on one that is not a certificate. */
 export const parseCertificates = (pem: string): readonly X509Certificate[] =>
-  (pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []).map(
-    (block) => new X509Certificate(block),
-  );
+  splitCertificates(pem).map((block) => new X509Certificate(block));

@@ -2,10 +2,11 @@ import type { V1Container, V1Pod, V1PodSpec } from "@kubernetes/client-node";
 import jsonPatch from "fast-json-patch";
 import { type AnnotationSettings, annotations, readAnnotations, written } from "./annotations.js";
 import { type InjectionStatus, type Originals, type Overrides, originalsOf, undoEarlier } from "./earlier.js";
+import { imagesOf } from "./image.js";
 import { addUnder, mergeContainer } from "./merge.js";
 import { decide, refuseWithoutNetAdmin } from "./policy.js";
 import { rewriteProbes } from "./probes.js";
-import { mergeProxySettings, type ProxySettings, readProxyConfig } from "./proxy-config.js";
+import { mergeProxySettings, type ProxySettings, proxySettingsOf, readProxyConfig } from "./proxy-config.js";
 import { InjectionRefusal, refuse } from "./refusal.js";
 import { renderArguments, renderRules, routesContainers } from "./render.js";
 import { proxyResources } from "./resources.js";
@@ -85,6 +86,18 @@ const drainSeconds = (pod: V1Pod, proxy: ProxySettings): number =>
     ? 0
     : Math.min(proxy.terminationDrainSeconds ?? 5, pod.spec?.terminationGracePeriodSeconds ?? 30);
 
+/** The mesh's defaults under the mesh's ProxyConfig, the namespace's, the pod's annotation and its own ProxyConfig. */
+const proxySettings = (
+  { values, proxyConfigs }: InjectionRequest,
+  { proxyConfig }: AnnotationSettings,
+): ProxySettings =>
+  [
+    proxySettingsOf(proxyConfigs?.mesh),
+    proxySettingsOf(proxyConfigs?.namespace),
+    proxyConfig ?? {},
+    proxySettingsOf(proxyConfigs?.workload),
+  ].reduce(mergeProxySettings, readProxyConfig(values.defaultConfig));
+
 interface Rendering {
   readonly values: TemplateValues;
   readonly rewritten: V1Pod;
@@ -111,7 +124,7 @@ const templateValues = (
       : rewriteProbes(rest);
   const spec: V1PodSpec = { ...rest.spec!, containers: rewriting.containers };
   if (rest.spec!.initContainers !== undefined) spec.initContainers = rewriting.initContainers;
-  const initImage = settings.proxyImage ?? defaults.initImage;
+  const images = imagesOf(request, settings, proxy);
   const drain = drainSeconds(rest, proxy);
   const environment = [
     ...(defaults.env ?? []),
@@ -124,8 +137,8 @@ const templateValues = (
       revision: request.revision,
       namespace: namespace.name,
       defaultContainer: rest.spec!.containers[0]?.name,
-      proxyImage: settings.proxyImage ?? defaults.proxyImage,
-      initImage,
+      proxyImage: images.proxy,
+      initImage: images.init,
       imagePullPolicy: defaults.imagePullPolicy,
       imagePullSecrets: defaults.imagePullSecrets?.length ? defaults.imagePullSecrets : undefined,
       proxyArguments: renderArguments(request, rest, settings, proxy, {
@@ -137,7 +150,7 @@ const templateValues = (
       proxyResources: resources,
       initResources: defaults.initResources ?? {},
       initSecurityContext,
-      routesContainers: routesContainers(mode, request.cluster.ipFamilies, initImage, defaults.initResources ?? {}),
+      routesContainers: routesContainers(mode, request.cluster.ipFamilies, images.init, defaults.initResources ?? {}),
       proxySecurityContext: proxySecurityContext(user, mode),
       lifecycle: drain === 0 ? undefined : { preStop: { sleep: { seconds: drain } } },
       startupProbe: { ...health, periodSeconds: 1, failureThreshold: 600, timeoutSeconds: 3 },
@@ -151,7 +164,7 @@ const templateValues = (
     },
     rewritten: { ...rest, spec },
     annotations: mode === "TPROXY" ? { [annotations.interceptionMode.name]: mode } : {},
-    warnings: [...sharedUserWarnings(rest, user), ...takenPortWarnings(rest)],
+    warnings: [...images.warnings, ...sharedUserWarnings(rest, user), ...takenPortWarnings(rest)],
   };
 };
 
@@ -228,7 +241,7 @@ const inject = (request: InjectionRequest): InjectionResult => {
 
   const original = undoEarlier(withoutNulls(request.pod));
   const { settings, warnings } = readAnnotations(original.metadata?.annotations ?? {});
-  const proxy = mergeProxySettings(readProxyConfig(request.values.defaultConfig), settings.proxyConfig ?? {});
+  const proxy = proxySettings(request, settings);
   const parts = takeApart(original);
   const native = isNative(parts, settings, proxy.holdApplicationUntilProxyStarts === true);
   const rendering = templateValues(request, parts, settings, proxy);

@@ -1,5 +1,6 @@
 import { parse as parseYaml } from "yaml";
 import * as parse from "./parsers.js";
+import type { ProxyConfigFields } from "./types.js";
 
 /** The fields of Istio's ProxyConfig that injection honours; durations in seconds. */
 export interface ProxySettings {
@@ -10,6 +11,8 @@ export interface ProxySettings {
   readonly drainSeconds?: number;
   readonly interceptionMode?: "REDIRECT" | "TPROXY";
   readonly proxyMetadata?: Readonly<Record<string, string>>;
+  /** Variant of the proxy's image; "default" for the plain one. */
+  readonly imageType?: string;
   readonly statsInclusionPrefixes?: readonly string[];
   readonly statsInclusionSuffixes?: readonly string[];
   readonly statsInclusionRegexps?: readonly string[];
@@ -81,6 +84,17 @@ const statsMatcher = (value: unknown): ProxySettings => {
   return settings;
 };
 
+const image = (value: unknown): ProxySettings => {
+  if (!isObject(value)) return fail("is not an object");
+  const settings: { imageType?: string } = {};
+  for (const [field, type] of Object.entries(value)) {
+    if (field !== "imageType") fail(`has the unknown field "${field}"`);
+    else if (typeof type !== "string" || !/^\w[\w.-]{0,62}$/.test(type)) fail("has an imageType that cannot end a tag");
+    else settings.imageType = type;
+  }
+  return settings;
+};
+
 export const proxyConfigFields: ReadonlyMap<string, FieldRule> = new Map<string, FieldRule>([
   [
     "concurrency",
@@ -129,6 +143,13 @@ export const proxyConfigFields: ReadonlyMap<string, FieldRule> = new Map<string,
     },
   ],
   [
+    "image",
+    {
+      read: image,
+      description: "`imageType`: variant of the proxy's image, such as `debug`: what its tag ends in after a dash.",
+    },
+  ],
+  [
     "proxyStatsMatcher",
     {
       read: statsMatcher,
@@ -166,6 +187,13 @@ export const parseProxyConfig: parse.Parser<ProxySettings> = (text) => {
   }
   return readProxyConfig(config);
 };
+
+/** The settings of a ProxyConfig resource. */
+export const proxySettingsOf = (fields: ProxyConfigFields | undefined): ProxySettings => ({
+  ...(fields?.concurrency === undefined ? {} : { concurrency: fields.concurrency }),
+  ...(fields?.environmentVariables === undefined ? {} : { proxyMetadata: fields.environmentVariables }),
+  ...(fields?.image?.imageType ? { imageType: fields.image.imageType } : {}),
+});
 
 /** `over` wins field by field, and key by key in proxyMetadata. */
 export const mergeProxySettings = (under: ProxySettings, over: ProxySettings): ProxySettings => ({

@@ -23,8 +23,8 @@ const ownInboundPorts: readonly number[] = [15020, 15021, 15090];
 /** Connections that Envoy makes to its own application leave from these, so that they are not redirected back. */
 const passthroughSources = { ip: "127.0.0.6", ip6: "::1" } as const;
 
-/** Firewall mark of connections that TPROXY delivers, and of those that Envoy makes to the application as the caller. */
-const tproxyMark = "0x539";
+/** Firewall mark of the connections that Envoy, with TPROXY, makes to the application from the caller's address. */
+const callerMark = "0x539";
 
 const setOf = (items: readonly (string | number)[]): string => `{ ${[...new Set(items)].join(", ")} }`;
 
@@ -52,7 +52,7 @@ const outboundRules = (input: RedirectInput): readonly string[] => {
     ...(input.excludeInterfaces.length > 0
       ? [`oifname ${setOf(input.excludeInterfaces.map((name) => `"${name}"`))} return`]
       : []),
-    ...(input.mode === "TPROXY" ? [`meta mark ${tproxyMark} return`] : []),
+    ...(input.mode === "TPROXY" ? [`meta mark ${callerMark} return`] : []),
     ...(input.excludeOutboundPorts.length > 0 ? [`tcp dport ${setOf(input.excludeOutboundPorts)} return`] : []),
     `oifname "lo" ip saddr ${passthroughSources.ip} return`,
     ...ofProxy.map((owner) => `${owner} oifname "lo" ip6 saddr ${passthroughSources.ip6} return`),
@@ -73,44 +73,34 @@ const outboundRules = (input: RedirectInput): readonly string[] => {
   ];
 };
 
-const inboundExclusions = (input: RedirectInput): readonly string[] => [
-  ...(input.excludeInterfaces.length > 0
-    ? [`iifname ${setOf(input.excludeInterfaces.map((name) => `"${name}"`))} return`]
-    : []),
-  `tcp dport ${setOf([...ownInboundPorts, ...input.excludeInboundPorts])} return`,
-];
-
 const inboundMatch = (input: RedirectInput): string | undefined => {
   if (input.includeInboundPorts.length === 0) return undefined;
   if (input.includeInboundPorts.includes("*")) return "meta l4proto tcp";
   return `tcp dport ${setOf(input.includeInboundPorts)}`;
 };
 
-const redirectInboundRules = (input: RedirectInput): readonly string[] => {
-  const match = inboundMatch(input);
-  return match === undefined ? [] : [...inboundExclusions(input), `${match} redirect to :${redirectPorts.inbound}`];
-};
-
-const tproxyInboundRules = (input: RedirectInput): readonly string[] => {
+const inboundRules = (input: RedirectInput): readonly string[] => {
   const match = inboundMatch(input);
   if (match === undefined) return [];
   return [
-    `meta mark ${tproxyMark} return`,
-    'iifname "lo" return',
-    ...inboundExclusions(input),
-    `${match} ct state established,related meta mark set ${tproxyMark} return`,
-    `${match} ip daddr != 127.0.0.0/8 tproxy ip to :${redirectPorts.inbound} meta mark set ${tproxyMark} accept`,
-    `${match} ip6 daddr != ::1 tproxy ip6 to :${redirectPorts.inbound} meta mark set ${tproxyMark} accept`,
+    ...(input.excludeInterfaces.length > 0
+      ? [`iifname ${setOf(input.excludeInterfaces.map((name) => `"${name}"`))} return`]
+      : []),
+    `tcp dport ${setOf([...ownInboundPorts, ...input.excludeInboundPorts])} return`,
+    `${match} redirect to :${redirectPorts.inbound}`,
   ];
 };
 
 /**
- * To the application, Envoy speaks from the caller's address. The answers would leave for the caller; the connection's
- * mark brings them back to Envoy.
+ * The caller's own connection may have the same addresses and ports as Envoy's to the application: a zone keeps them
+ * apart.
  */
-const tproxyAnswerRules = [
-  `meta mark ${tproxyMark} ct mark set ${tproxyMark} return`,
-  `ct direction reply ct mark ${tproxyMark} meta mark set ${tproxyMark} return`,
+const callerZoneRules = [`meta mark ${callerMark} ct original zone set 1`];
+
+/** The application's answers would leave for the caller; the connection's mark brings them back to Envoy. */
+const callerAnswerRules = [
+  `meta mark ${callerMark} ct mark set ${callerMark} return`,
+  `ct direction reply ct mark ${callerMark} meta mark set ${callerMark} return`,
 ];
 
 const chain = (name: string, hook: string, rules: readonly string[]): string =>
@@ -121,14 +111,18 @@ const chain = (name: string, hook: string, rules: readonly string[]): string =>
  * `nft --check` accepts it, and `nft` applies it, as a single argument.
  */
 export const renderRuleset = (input: RedirectInput): string => {
-  const prerouting =
+  const asCaller =
     input.mode === "TPROXY"
       ? [
-          chain("divert", "type filter hook prerouting priority mangle", tproxyInboundRules(input)),
-          chain("answers", "type route hook output priority mangle", tproxyAnswerRules),
+          chain("zone", "type filter hook output priority raw", callerZoneRules),
+          chain("answers", "type route hook output priority mangle", callerAnswerRules),
         ]
-      : [chain("prerouting", "type nat hook prerouting priority dstnat", redirectInboundRules(input))];
-  const chains = [...prerouting, chain("output", "type nat hook output priority -100", outboundRules(input))];
+      : [];
+  const chains = [
+    chain("prerouting", "type nat hook prerouting priority dstnat", inboundRules(input)),
+    ...asCaller,
+    chain("output", "type nat hook output priority -100", outboundRules(input)),
+  ];
   return ["add table inet heddle", "delete table inet heddle", "table inet heddle {", ...chains, "}", ""].join("\n");
 };
 

@@ -37,6 +37,13 @@ export interface InjectionCluster {
   readonly ipFamilies: readonly ("IPv4" | "IPv6")[];
 }
 
+/** The spec of a ProxyConfig resource, valid by its own schema. */
+export interface ProxyConfigFields {
+  readonly concurrency?: number;
+  readonly environmentVariables?: Readonly<Record<string, string>>;
+  readonly image?: { readonly imageType?: string };
+}
+
 /** `pod` is in JSON form as the API server sends it, and is not changed. */
 export interface InjectionRequest {
   readonly pod: V1Pod;
@@ -48,6 +55,15 @@ export interface InjectionRequest {
   readonly template: InjectionTemplate;
   readonly values: InjectionValues;
   readonly cluster: InjectionCluster;
+  /**
+   * ProxyConfig resources that concern the pod. The one that selects it wins over its annotation, and the annotation over
+   * that of its namespace, which wins over that of the mesh.
+   */
+  readonly proxyConfigs?: {
+    readonly workload?: ProxyConfigFields | undefined;
+    readonly namespace?: ProxyConfigFields | undefined;
+    readonly mesh?: ProxyConfigFields | undefined;
+  };
 }
 
 export type InjectionResult =

@@ -3,6 +3,7 @@ import { typeUrls } from "../compile/resources.js";
 import { secretResources } from "../compile/tls.js";
 import { createView } from "../compile/view.js";
 import type { WorkloadCertificates } from "../identity/workload.js";
+import { keyOf } from "../model/snapshot.js";
 import type { ConfigurationSource, ProxyIdentity } from "../serve/configuration.js";
 
 export interface ConfigurationOptions {
@@ -30,32 +31,55 @@ const attachWorkload = (compiler: Compiler, proxy: ProxyIdentity, signal: AbortS
   });
 };
 
+/** Watches for the end of pods whose proxies are connected: one look at each batch that changes pods, for all of them. */
+const watchPods = (compiler: Compiler) => {
+  const watched = new Set<{ readonly proxy: ProxyIdentity; readonly gone: (why: string) => void }>();
+  let pods = compiler.snapshot().pods;
+  compiler.onApplied(() => {
+    const before = pods;
+    pods = compiler.snapshot().pods;
+    if (pods === before) return;
+    for (const { proxy, gone } of [...watched])
+      if (pods.get(keyOf(proxy.namespace, proxy.podName))?.metadata?.uid !== proxy.podUid)
+        gone(`pod ${proxy.namespace}/${proxy.podName} is gone`);
+  });
+  return (proxy: ProxyIdentity, gone: (why: string) => void): (() => void) => {
+    const entry = { proxy, gone };
+    watched.add(entry);
+    return () => watched.delete(entry);
+  };
+};
+
 /** A proxy's layers: its certificates, its own listener, its namespace's routes and what all see. */
-export const createConfiguration = ({ compiler, certificates, nacked }: ConfigurationOptions): ConfigurationSource => ({
-  nacked,
-  attach: async (proxy, signal) => {
-    const workload = await attachWorkload(compiler, proxy, signal);
-    const secrets = createView();
-    const write = (issued: Parameters<typeof secretResources>[0]): void => {
-      for (const resource of secretResources(issued)) secrets.set(typeUrls.secret, resource);
-      secrets.commit();
-    };
-    const subscription = await certificates.subscribe(proxy.namespace, proxy.serviceAccount, write);
-    write(subscription.current);
-    return {
-      layers: [secrets, ...workload.layers],
-      onChange: (listener) => {
-        const stopSecrets = secrets.onChange((touched) => listener(secrets, touched));
-        const stopWorkload = workload.onChange(listener);
-        return () => {
-          stopSecrets();
-          stopWorkload();
-        };
-      },
-      release: () => {
-        subscription.stop();
-        workload.release();
-      },
-    };
-  },
-});
+export const createConfiguration = ({ compiler, certificates, nacked }: ConfigurationOptions): ConfigurationSource => {
+  const onGone = watchPods(compiler);
+  return {
+    nacked,
+    attach: async (proxy, signal) => {
+      const workload = await attachWorkload(compiler, proxy, signal);
+      const secrets = createView();
+      const write = (issued: Parameters<typeof secretResources>[0]): void => {
+        for (const resource of secretResources(issued)) secrets.set(typeUrls.secret, resource);
+        secrets.commit();
+      };
+      const subscription = await certificates.subscribe(proxy.namespace, proxy.serviceAccount, write);
+      write(subscription.current);
+      return {
+        layers: [secrets, ...workload.layers],
+        onChange: (listener) => {
+          const stopSecrets = secrets.onChange((touched) => listener(secrets, touched));
+          const stopWorkload = workload.onChange(listener);
+          return () => {
+            stopSecrets();
+            stopWorkload();
+          };
+        },
+        onGone: (listener) => onGone(proxy, listener),
+        release: () => {
+          subscription.stop();
+          workload.release();
+        },
+      };
+    },
+  };
+};

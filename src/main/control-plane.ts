@@ -1,13 +1,18 @@
 import type { Logger } from "pino";
 import { type AdmissionServer, type AdmitPod, startAdmissionServer } from "../admission/server.js";
-import type { Analyse } from "../admission/validation.js";
 import type { ObjectSource } from "../api/kubernetes.js";
+import { createLastGood, type Judgement } from "../api/last-good.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type Compiler, createCompiler } from "../compile/compiler.js";
-import { type CertificateAuthority, openAuthority, type SecretStore } from "../identity/authority.js";
+import type { TypeUrl } from "../compile/resources.js";
+import type { SecretStore } from "../identity/authority.js";
+import { createCertificateService } from "../identity/certificate-service.js";
+import { type LiveAuthority, openLiveAuthority } from "../identity/live-authority.js";
 import { createWorkloadCertificates } from "../identity/workload.js";
-import type { Authenticate } from "../serve/configuration.js";
+import { noProxyConfigs, type ProxyConfigs, withProxyConfigs } from "../model/proxy-config.js";
+import type { Authenticate, ProxyIdentity } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
+import { createAnalyse } from "./analyse.js";
 import { createConfiguration } from "./configuration.js";
 
 export interface ControlPlaneOptions {
@@ -15,37 +20,96 @@ export interface ControlPlaneOptions {
   readonly source: ObjectSource;
   readonly secrets: SecretStore;
   readonly authenticate: Authenticate;
-  readonly admit: (compiler: Compiler) => AdmitPod;
-  /** Findings about a valid resource that others give rise to, for admission. */
-  readonly analyse?: (compiler: Compiler) => Analyse;
+  readonly admit: (compiler: Compiler, proxyConfigs: () => ProxyConfigs) => AdmitPod;
   readonly host: string;
   readonly xdsPort: number;
   readonly webhookPort: number;
   /** DNS names of the serving certificate. */
   readonly serverNames: readonly string[];
   readonly logger: Logger;
-  readonly observe?: XdsObserver;
+  /** Told of each resource of the configuration API that came or changed, before the model has it. */
+  readonly judged?: (judgements: readonly Judgement[]) => void;
+  readonly observe?: ControlPlaneObserver;
+  readonly rotation?: RotationSettings;
+}
+
+/** What happens when another authority takes over. */
+export interface RotationSettings {
+  /** How long the bundle of old and new roots has to reach everyone before the new authority signs. */
+  readonly distributionMilliseconds: number;
+  /** Then each workload certificate is issued anew at a random moment within this time. */
+  readonly reissueMilliseconds: number;
+}
+
+export const defaultRotation: RotationSettings = { distributionMilliseconds: 10_000, reissueMilliseconds: 60_000 };
+
+/** What metrics are made of. */
+export interface ControlPlaneObserver extends XdsObserver {
+  readonly signed?: (outcome: "signed" | "refused") => void;
+  /** A Secret with an authority was read, and can be used or not. */
+  readonly secretJudged?: (secret: string, isUsable: boolean) => void;
+  /** `notAfter` of the authority that signs, at the start and after each rotation. */
+  readonly authorityInForce?: (notAfter: Date) => void;
+}
+
+/** A proxy rejected resources of one type and keeps the last good ones; `message` is Envoy's, without secrets. */
+export interface Nack {
+  readonly proxy: ProxyIdentity;
+  readonly type: TypeUrl;
+  readonly names: readonly string[];
+  readonly message: string;
 }
 
 export interface ControlPlane {
-  readonly authority: CertificateAuthority;
+  readonly authority: LiveAuthority;
   readonly compiler: Compiler;
   readonly xds: XdsServer;
   readonly admission: AdmissionServer;
-  readonly stop: () => Promise<void>;
+  /** Tells of each rejection from now on; returns the unsubscription. */
+  readonly onNack: (listener: (nack: Nack) => void) => () => void;
+  /** Finishes admissions under way; proxies are told to go elsewhere spread over this time (0 without). */
+  readonly stop: (spreadMilliseconds?: number) => Promise<void>;
 }
 
 const workloadLifetimeSeconds = 24 * 3600;
+const clockSkewSeconds = 300;
 const servingLifetimeSeconds = 90 * 24 * 3600;
 /** Long before the serving certificate ends, and often enough that a failure has many more tries. */
 const servingRenewalMilliseconds = 7 * 24 * 3600 * 1000;
 
+const tellFaults = (logger: Logger, { kind, namespace, name, findings, inForce }: Judgement): void => {
+  if (inForce === "judged") return;
+  const faults = findings.map(({ path, message }) => `${path}: ${message}`);
+  const rest = inForce === "earlier" ? "; its last valid version stays in force" : "";
+  logger.warn({ kind, namespace, name, faults }, `an invalid resource has no effect${rest}`);
+};
+
 /** Wires the rooms and listens; resolves when the first list of objects is in and both servers answer. */
 export const startControlPlane = async (options: ControlPlaneOptions): Promise<ControlPlane> => {
   const { logger, mesh } = options;
-  const authority = await openAuthority(options.secrets, mesh.trustDomain);
+  const rotation = options.rotation ?? defaultRotation;
+  const authority = await openLiveAuthority({
+    store: options.secrets,
+    trustDomain: mesh.trustDomain,
+    overlapMilliseconds: (workloadLifetimeSeconds + clockSkewSeconds) * 1000,
+    distributionMilliseconds: rotation.distributionMilliseconds,
+    judged: (secret, error) => {
+      options.observe?.secretJudged?.(secret, error === undefined);
+      if (error !== undefined)
+        logger.error({ error: error.message }, "a Secret cannot be used; the last good authority stays in force");
+    },
+    failed: (error) => logger.error({ error: error.message }, "following the authority's Secrets"),
+  });
   const compiler = createCompiler(mesh);
-  options.source.subscribe(compiler.apply);
+  const keepLastGood = createLastGood();
+  let proxyConfigs = noProxyConfigs;
+  options.source.subscribe((events) => {
+    const kept = keepLastGood(events);
+    for (const judgement of kept.judgements) tellFaults(logger, judgement);
+    options.judged?.(kept.judgements);
+    proxyConfigs = withProxyConfigs(proxyConfigs, kept.events);
+    compiler.apply(kept.events);
+  });
   await options.source.synced;
   const certificates = createWorkloadCertificates({
     authority: () => authority,
@@ -53,26 +117,50 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     lifetimeSeconds: workloadLifetimeSeconds,
     failed: (error, id) => logger.error({ id, error: error.message }, "could not renew a workload certificate"),
   });
-  const issueServing = () => authority.issue({ dnsNames: options.serverNames }, servingLifetimeSeconds);
+  const issueServing = async () => {
+    const issued = await authority.issue({ dnsNames: options.serverNames }, servingLifetimeSeconds);
+    // A proxy reads the root for this connection once, when it starts.
+    return { ...issued, certificateChainPem: issued.certificateChainPem + authority.crossCertificatesPem() };
+  };
   const certificate = await issueServing();
   const admission = await startAdmissionServer({
     host: options.host,
     port: options.webhookPort,
     certificate,
-    admit: options.admit(compiler),
-    ...(options.analyse === undefined ? {} : { analyse: options.analyse(compiler) }),
+    admit: options.admit(compiler, () => proxyConfigs),
+    analyse: createAnalyse(compiler),
     failed: (error) => logger.error({ error: error.message }, "an admission failed"),
   });
+  const nackListeners = new Set<(nack: Nack) => void>();
   const xds = await startXdsServer({
     host: options.host,
     port: options.xdsPort,
     authenticate: options.authenticate,
-    configuration: createConfiguration({ compiler, certificates, nacked: () => {} }),
+    configuration: createConfiguration({
+      compiler,
+      certificates,
+      nacked: (proxy, type, names, message) => {
+        for (const listener of nackListeners) listener({ proxy, type, names, message });
+      },
+    }),
     certificate,
     logger,
+    services: [
+      createCertificateService({
+        authority: () => authority,
+        authenticate: options.authenticate,
+        trustDomain: mesh.trustDomain,
+        longestLifetime: workloadLifetimeSeconds,
+        answered: (outcome, details) => {
+          options.observe?.signed?.(outcome);
+          if (outcome === "refused") logger.warn(details, "refused to sign a certificate");
+          else logger.debug(details, "signed a certificate");
+        },
+      }),
+    ],
     ...(options.observe === undefined ? {} : { observe: options.observe }),
   });
-  const renewal = setInterval(() => {
+  const renewServing = (): void => {
     issueServing().then(
       (next) => {
         admission.setCertificate(next);
@@ -80,17 +168,32 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       },
       (error: Error) => logger.error({ error: error.message }, "could not renew the serving certificate"),
     );
-  }, servingRenewalMilliseconds);
+  };
+  const renewal = setInterval(renewServing, servingRenewalMilliseconds);
   renewal.unref();
+  options.observe?.authorityInForce?.(authority.notAfter);
+  authority.onChange((change) => {
+    if (change === "trust") return certificates.trustChanged();
+    const { origin, notAfter } = authority;
+    logger.info({ authority: origin, validUntil: notAfter }, "another authority signs from now on");
+    options.observe?.authorityInForce?.(notAfter);
+    certificates.reissue(rotation.reissueMilliseconds);
+    renewServing();
+  });
   return {
     authority,
     compiler,
     xds,
     admission,
-    stop: async () => {
+    onNack: (listener) => {
+      nackListeners.add(listener);
+      return () => nackListeners.delete(listener);
+    },
+    stop: async (spreadMilliseconds) => {
       clearInterval(renewal);
+      await authority.stop();
       await options.source.stop();
-      await Promise.all([xds.stop(), admission.close()]);
+      await Promise.all([xds.stop(spreadMilliseconds), admission.close()]);
     },
   };
 };

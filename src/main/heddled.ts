@@ -1,127 +1,147 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node";
 import { pino } from "pino";
-import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { collectDefaultMetrics, Registry } from "prom-client";
 import { startMonitoringServer } from "../admission/monitoring.js";
+import { operatorSecret, selfMadeSecret } from "../identity/authority.js";
+import { trustSecret } from "../identity/live-authority.js";
 import { createTokenAuthenticator } from "../identity/token.js";
-import type { XdsObserver } from "../serve/server.js";
+import { createApiClient } from "../watch/api-client.js";
 import { watchKubernetes } from "../watch/kubernetes.js";
+import type { WatchedObject } from "../watch/list-watch.js";
+import { watchNamed } from "../watch/named.js";
 import { createInjector } from "./admit.js";
 import { type ControlPlane, startControlPlane } from "./control-plane.js";
-import { createKubernetesAdapters } from "./kubernetes.js";
+import { createEventRecorder, eventOfNack, eventOfPod } from "./events.js";
+import { ipFamiliesOf } from "./ip-families.js";
+import { createKubernetesAdapters, decodeSecret } from "./kubernetes.js";
+import { followSettings } from "./live-settings.js";
+import { createObserver } from "./metrics.js";
+import { keepRootCertificates } from "./root-certificates.js";
 import { readSettings } from "./settings.js";
+import { keepWebhookBundles } from "./webhook-bundles.js";
 
 const tokenAudience = "istio-ca";
-const reconcileMilliseconds = 10_000;
-
-const createObserver = (registry: Registry): XdsObserver => {
-  const registers = [registry];
-  const connected = new Gauge({ name: "heddle_xds_connected_proxies", help: "Open xDS streams", registers });
-  const pushed = new Counter({ name: "heddle_xds_pushed_bytes_total", help: "Bytes of xDS responses", registers });
-  const answers = new Counter({
-    name: "heddle_xds_answers_total",
-    help: "Answers of proxies to xDS responses",
-    labelNames: ["type", "answer"],
-    registers,
-  });
-  const refused = new Counter({ name: "heddle_xds_refused_total", help: "Refused xDS streams", registers });
-  return {
-    connected: (count) => connected.set(count),
-    pushed: (bytes) => pushed.inc(bytes),
-    acked: (type) => answers.inc({ type, answer: "ack" }),
-    nacked: (type) => answers.inc({ type, answer: "nack" }),
-    refused: () => refused.inc(),
-  };
-};
 
 const settings = await readSettings(process.env);
 const logger = pino({ level: settings.logLevel, redact: ["token", "authorization", "privateKeyPem"] });
 for (const warning of settings.warnings) logger.warn(warning);
 const registry = new Registry();
 collectDefaultMetrics({ register: registry });
+const observer = createObserver(registry);
 const kubeConfig = new KubeConfig();
-kubeConfig.loadFromCluster();
+if (process.env["KUBECONFIG"] === undefined) kubeConfig.loadFromCluster();
+else kubeConfig.loadFromFile(process.env["KUBECONFIG"]);
+const client = createApiClient(kubeConfig);
 const adapters = createKubernetesAdapters(kubeConfig, settings.namespace);
 const serverName = `${settings.serviceName}.${settings.namespace}.svc`;
+const failed = (error: Error): void => logger.error({ error: error.message }, "could not reconcile");
+const watchFailed = (kind: string, error: Error): void =>
+  logger.warn({ kind, error: error.message }, "a watch failed and is tried again");
 
 let plane: ControlPlane | undefined;
-let bundled = false;
+let isStopping = false;
+let isBundled = false;
 const monitoring = await startMonitoringServer({
-  host: "::",
-  port: 15014,
+  host: settings.host,
+  port: settings.monitoringPort,
   registry,
   waitingFor: () => [
+    ...(isStopping ? ["the end: heddled is stopping"] : []),
     ...(plane === undefined ? ["the first list of objects"] : []),
-    ...(bundled ? [] : [`the CA bundle of ${settings.webhookConfiguration}`]),
+    ...(isBundled ? [] : [`the CA bundle of ${settings.webhookConfiguration}`]),
   ],
 });
 
-const source = watchKubernetes(kubeConfig, {
-  failed: (kind, error) => logger.warn({ kind, error: error.message }, "a watch failed and is tried again"),
-});
+const recordEvent = createEventRecorder({ client, instance: settings.podName, failed });
+const live = followSettings({ client, settings, logger, judged: observer.configMapJudged });
 
 plane = await startControlPlane({
   mesh: settings.mesh,
-  source,
+  source: watchKubernetes(kubeConfig, { failed: watchFailed }),
   secrets: adapters.secrets,
   authenticate: createTokenAuthenticator(adapters.reviewToken, tokenAudience),
   admit: createInjector({
     revision: settings.revision,
-    template: () => settings.template,
-    values: settings.values,
-    cluster: {
+    injection: live.injection,
+    cluster: (snapshot) => ({
       controlPlaneHost: serverName,
       controlPlanePort: 15012,
       trustDomain: settings.mesh.trustDomain,
       clusterDomain: settings.mesh.clusterDomain,
       clusterId: settings.clusterId,
       network: settings.network,
-      ipFamilies: ["IPv4"],
+      ipFamilies: ipFamiliesOf(snapshot, settings.namespace, settings.podName),
+    }),
+    noticed: (notice) => {
+      const { namespace, pod, outcome, reason } = notice;
+      logger.warn({ namespace, pod, outcome, reason }, "a pod gets no sidecar");
+      recordEvent(eventOfPod(notice));
     },
-    skipped: (namespace, pod, reason) =>
-      logger.warn(
-        { namespace, pod: pod.metadata?.name ?? pod.metadata?.generateName, reason },
-        "a pod gets no sidecar",
-      ),
   }),
-  host: "::",
-  xdsPort: 15012,
-  webhookPort: 15017,
+  host: settings.host,
+  xdsPort: settings.xdsPort,
+  webhookPort: settings.webhookPort,
   serverNames: [serverName, `${serverName}.${settings.mesh.clusterDomain}`],
   logger,
-  observe: createObserver(registry),
+  observe: observer,
+  rotation: settings.rotation,
 });
 const { authority, compiler } = plane;
+plane.onNack((nack) => recordEvent(eventOfNack(nack)));
 logger.info({ authority: authority.origin, validUntil: authority.notAfter, xds: plane.xds.port }, "heddled serves");
 
-const failed = (error: Error): void => logger.error({ error: error.message }, "could not reconcile");
+const secretWatches = [operatorSecret, selfMadeSecret, trustSecret].map((name) =>
+  watchNamed<WatchedObject & { readonly data?: Readonly<Record<string, string>> }>({
+    client,
+    path: `/api/v1/namespaces/${settings.namespace}/secrets`,
+    name,
+    changed: (secret) => authority.secretChanged(name, secret && decodeSecret(secret.data)),
+    failed: (error) => watchFailed(`Secret ${name}`, error),
+  }),
+);
 
-const distribute = (namespaces: Iterable<string>): void => {
-  for (const namespace of namespaces) adapters.keepRootCertificate(namespace, authority.rootsPem).catch(failed);
-};
-
-const reconcile = (): void => {
-  adapters.keepCaBundle("Mutating", settings.webhookConfiguration, authority.rootsPem).then((present) => {
-    bundled ||= present;
-  }, failed);
-  adapters.keepCaBundle("Validating", settings.validationConfiguration, authority.rootsPem).catch(failed);
-  distribute(compiler.snapshot().namespaces.keys());
-};
-reconcile();
-const reconciling = setInterval(reconcile, reconcileMilliseconds);
-
-// A new namespace's first pods need the bundle at once.
-let knownNamespaces = new Set(compiler.snapshot().namespaces.keys());
+const bundles = keepWebhookBundles({
+  client,
+  mutating: settings.webhookConfiguration,
+  validating: settings.validationConfiguration,
+  bundle: () => authority.rootsPem,
+  // Ready once is ready: a bundle that someone takes away comes back, and the webhook serves meanwhile.
+  bundled: () => {
+    isBundled = true;
+  },
+  failed,
+});
+const roots = keepRootCertificates({
+  client,
+  namespaces: () => compiler.snapshot().namespaces.keys(),
+  bundle: () => authority.rootsPem,
+  failed,
+});
+authority.onChange((change) => {
+  if (change !== "trust") return;
+  bundles.renew();
+  roots.renew();
+});
+let namespaces = compiler.snapshot().namespaces;
 compiler.onApplied(() => {
-  const current = new Set(compiler.snapshot().namespaces.keys());
-  distribute([...current].filter((name) => !knownNamespaces.has(name)));
-  knownNamespaces = current;
+  const current = compiler.snapshot().namespaces;
+  if (current === namespaces) return;
+  namespaces = current;
+  roots.check();
 });
 
+/** Others take over while this one still serves; then the proxies are sent to them, and what is under way ends. */
 const stop = async (signal: string): Promise<void> => {
   logger.info({ signal }, "stopping");
-  clearInterval(reconciling);
-  await plane?.stop();
+  isStopping = true;
+  // Who removes the mesh must not see what is removed come back.
+  await Promise.all([bundles, roots, ...secretWatches].map((part) => part.stop()));
+  await delay(settings.shutdownGraceMilliseconds);
+  await plane?.stop(settings.shutdownSpreadMilliseconds);
+  await live.stop();
   await monitoring.close();
+  logger.info("stopped");
   process.exit(0);
 };
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void stop(signal));

@@ -2,8 +2,14 @@ import type { ObjectEvent, Pod } from "../api/kubernetes.js";
 import { editMember } from "./edit.js";
 import { type Editing, type Effects, editing } from "./editing.js";
 import { meshServiceOf, podsOfSlice, serviceOfSlice } from "./kubernetes-service.js";
-import { applyDestinationRules, applyEnvoyFilter, applySidecar, applyVirtualServices } from "./rules.js";
-import { selects } from "./selector.js";
+import {
+  applyDestinationRules,
+  applyEnvoyFilter,
+  applySidecar,
+  applyVirtualServices,
+  keepClientLabels,
+} from "./rules.js";
+import { hostnameLabel, selects } from "./selector.js";
 import type { MeshService } from "./service.js";
 import { servicesOfEntry } from "./service-entry.js";
 import { keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "./snapshot.js";
@@ -38,6 +44,12 @@ const putService = (edit: Editing, effects: Effects, key: string, next: MeshServ
     effects.inbound.add(service.namespace);
   }
   edit.services.set(key, next);
+  keepClientLabels(
+    edit,
+    effects,
+    `Service ${key}`,
+    next?.trafficDistribution === "PreferSameNode" ? [hostnameLabel] : [],
+  );
 };
 
 /** Services and entries of a namespace that choose what carries these labels. */
@@ -53,6 +65,15 @@ const touchSelecting = (
   }
 };
 
+/** Hosts of ServiceEntries that choose the pod itself; a Service's pods are in its slices. */
+const touchEntriesOf = (edit: Editing, effects: Effects, namespace: string, pod: Pod): void => {
+  for (const key of edit.servicesOfNamespace.get(namespace) ?? []) {
+    const service = edit.services.get(key);
+    if (service?.origin === "ServiceEntry" && selects(service.selector, pod.metadata?.labels ?? {}))
+      effects.endpoints.add(service.host);
+  }
+};
+
 const applyPod = (edit: Editing, effects: Effects, key: string, next: Pod | undefined): void => {
   const before = edit.pods.get(key);
   edit.pods.set(key, next);
@@ -63,14 +84,7 @@ const applyPod = (edit: Editing, effects: Effects, key: string, next: Pod | unde
     const service = edit.services.get(serviceOfSlice(edit.slices.get(slice)) ?? "");
     if (service !== undefined) effects.endpoints.add(service.host);
   }
-  for (const pod of [before, next]) {
-    if (pod === undefined) continue;
-    for (const entry of edit.servicesOfNamespace.get(namespaceOf(key)) ?? []) {
-      const service = edit.services.get(entry);
-      if (service?.origin === "ServiceEntry" && selects(service.selector, pod.metadata?.labels ?? {}))
-        effects.endpoints.add(service.host);
-    }
-  }
+  for (const pod of [before, next]) if (pod !== undefined) touchEntriesOf(edit, effects, namespaceOf(key), pod);
 };
 
 const applySlice = (
@@ -141,6 +155,8 @@ const applyNode = (
       const host = edit.services.get(serviceOfSlice(slice) ?? "")?.host;
       if (host !== undefined) effects.endpoints.add(host);
     }
+  for (const [key, pod] of edit.pods.result())
+    if (pod.spec?.nodeName === name) touchEntriesOf(edit, effects, namespaceOf(key), pod);
 };
 
 /** The next snapshot and what differs. The given one stays as it was. */

@@ -1,5 +1,6 @@
 import type { Finding } from "../api/kind.js";
 import type { DestinationRule, Subset, TrafficPolicy } from "../api/networking/destination-rule.js";
+import { exportTargets } from "./hosts.js";
 
 /** What the DestinationRules of one namespace say of one host together. */
 export interface MergedDestinationRule {
@@ -25,11 +26,11 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const byAge = (a: DestinationRule, b: DestinationRule): number =>
   compare(ageOf(a), ageOf(b)) || compare(nameOf(a), nameOf(b));
 
+/** A rule that selects clients does so in its own namespace. */
 const exportedTo = (rule: DestinationRule, namespace: string, fallback: readonly string[]): ReadonlySet<string> => {
   if (rule.spec.workloadSelector !== undefined) return new Set([namespace]);
-  const targets = rule.spec.exportTo === undefined || rule.spec.exportTo.length === 0 ? fallback : rule.spec.exportTo;
-  const resolved = new Set(targets.map((target) => (target === "." ? namespace : target)));
-  return resolved.has("*") ? new Set(["*"]) : resolved;
+  const targets = exportTargets(rule.spec.exportTo, namespace, fallback);
+  return targets.has("*") ? new Set(["*"]) : targets;
 };
 
 const selectorOf = (rule: DestinationRule): Readonly<Record<string, string>> | undefined =>

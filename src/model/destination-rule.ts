@@ -1,8 +1,9 @@
 import type { MeshConfig } from "../api/meshconfig.js";
 import type { DestinationRule } from "../api/networking/destination-rule.js";
-import type { MeshTrafficSettings } from "../api/networking/mesh-traffic.js";
 import { type MergedDestinationRule, mergeRules } from "./destination-rule-merge.js";
 import { isWithin, qualifiedHost } from "./host.js";
+import { isExportedTo } from "./hosts.js";
+import { selectsOrAll } from "./selector.js";
 import type { MeshService } from "./service.js";
 
 export type { MergedDestinationRule } from "./destination-rule-merge.js";
@@ -45,13 +46,8 @@ interface Index {
   readonly outdated: Map<string, readonly MergedDestinationRule[]>;
 }
 
-const selects = (
-  selector: Readonly<Record<string, string>> | undefined,
-  labels: Readonly<Record<string, string>>,
-): boolean => Object.entries(selector ?? {}).every(([label, value]) => labels[label] === value);
-
 const isFor = (rule: MergedDestinationRule, client: DestinationRuleClient): boolean =>
-  (rule.exportTo.has("*") || rule.exportTo.has(client.namespace)) && selects(rule.workloadSelector, client.labels);
+  isExportedTo(rule.exportTo, client.namespace) && selectsOrAll(rule.workloadSelector, client.labels);
 
 const isPrivate = ({ exportTo, namespace }: MergedDestinationRule): boolean =>
   exportTo.size === 1 && exportTo.has(namespace);
@@ -70,7 +66,7 @@ const reuse = (
 const wildcardsOf = (hosts: Iterable<string>): readonly string[] =>
   [...hosts].filter((host) => host.startsWith("*")).sort((a, b) => b.length - a.length || (a < b ? -1 : 1));
 
-const create = (index: Index, namespace: string, mesh: MeshConfig & MeshTrafficSettings): NamespaceDestinationRules => {
+const create = (index: Index, namespace: string, mesh: MeshConfig): NamespaceDestinationRules => {
   const { rules, namesByHost, wildcards, mergedByHost, outdated } = index;
   const hostOf = (rule: DestinationRule): string => qualifiedHost(rule.spec.host, namespace, mesh.clusterDomain);
 
@@ -78,8 +74,7 @@ const create = (index: Index, namespace: string, mesh: MeshConfig & MeshTrafficS
     const known = mergedByHost.get(host);
     if (known !== undefined) return known;
     const sources = [...(namesByHost.get(host) ?? [])].map((name) => rules.get(name)!);
-    const defaults = mesh.defaultDestinationRuleExportTo ?? ["*"];
-    const fresh = reuse(mergeRules(host, namespace, sources, defaults), outdated.get(host));
+    const fresh = reuse(mergeRules(host, namespace, sources, mesh.defaultDestinationRuleExportTo), outdated.get(host));
     outdated.delete(host);
     if (sources.length > 0) mergedByHost.set(host, fresh);
     return fresh;
@@ -155,10 +150,7 @@ const create = (index: Index, namespace: string, mesh: MeshConfig & MeshTrafficS
   };
 };
 
-export const emptyDestinationRules = (
-  namespace: string,
-  mesh: MeshConfig & MeshTrafficSettings,
-): NamespaceDestinationRules =>
+export const emptyDestinationRules = (namespace: string, mesh: MeshConfig): NamespaceDestinationRules =>
   create(
     { rules: new Map(), namesByHost: new Map(), wildcards: [], mergedByHost: new Map(), outdated: new Map() },
     namespace,

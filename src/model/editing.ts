@@ -43,16 +43,19 @@ const diffOf = (snapshot: Snapshot, effects: Effects): SnapshotDiff => {
   const policies = expand(effects.policies, snapshot.servicesOfHost);
   const hosts = new Set([...effects.endpoints, ...effects.services, ...policies]);
   for (const host of expand(effects.routes, snapshot.servicesOfHost)) hosts.add(host);
-  // Routes hold what a destination's service and policy say: its only port, its hash policy.
-  for (const destination of new Set([...effects.services, ...policies, ...effects.policies]))
+  // Routes hold what a destination's service and policy say: its only port, its hash policy. An alias is its target.
+  const destinations = new Set([...effects.services, ...policies]);
+  for (const host of [...destinations])
+    for (const key of snapshot.servicesOfExternalName.get(host) ?? []) {
+      const alias = snapshot.services.get(key)?.host;
+      if (alias === undefined) continue;
+      hosts.add(alias);
+      destinations.add(alias);
+    }
+  for (const destination of destinations)
     for (const key of snapshot.virtualServices.byDestination.get(destination) ?? [])
       for (const host of expand(new Set(snapshot.virtualServices.resolved.get(key)?.hosts), snapshot.servicesOfHost))
         hosts.add(host);
-  for (const host of effects.services)
-    for (const key of snapshot.servicesOfExternalName.get(host) ?? []) {
-      const alias = snapshot.services.get(key)?.host;
-      if (alias !== undefined) hosts.add(alias);
-    }
   return { hosts, pods: effects.pods, inbound: effects.inbound, clients: effects.clients };
 };
 

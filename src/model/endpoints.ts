@@ -18,22 +18,27 @@ const localityOf = (node: Node | undefined) => {
   };
 };
 
-/** EndpointSlice readiness already honours publishNotReadyAddresses. */
-const sliceEndpoints = (snapshot: Snapshot, serviceKey: string): readonly Endpoint[] => {
+/**
+ * EndpointSlice readiness already honours publishNotReadyAddresses. Endpoints that end are left out at once, but for a
+ * service whose clients persist: those go on with them while they serve.
+ */
+const sliceEndpoints = (snapshot: Snapshot, { key, persistentSession }: MeshService): readonly Endpoint[] => {
   const found = new Map<string, Endpoint>();
-  for (const sliceKey of [...(snapshot.slicesOfService.get(serviceKey) ?? [])].sort()) {
+  for (const sliceKey of [...(snapshot.slicesOfService.get(key) ?? [])].sort()) {
     const slice = snapshot.slices.get(sliceKey);
     const namespace = slice?.metadata?.namespace ?? "";
     const ports = new Map<string, number>();
     for (const { name, port } of slice?.ports ?? []) if (port !== undefined) ports.set(name ?? "", port);
     for (const endpoint of slice?.endpoints ?? []) {
-      if (endpoint.conditions?.ready === false) continue;
+      const { ready, serving, terminating } = endpoint.conditions ?? {};
       const pod =
         endpoint.targetRef?.kind === "Pod"
           ? snapshot.pods.get(keyOf(namespace, endpoint.targetRef.name ?? ""))
           : undefined;
       // The pod's own event comes before its slice's, and every moment counts: the application is told to end by now.
-      if (pod?.metadata?.deletionTimestamp !== undefined) continue;
+      const isDraining = terminating === true || pod?.metadata?.deletionTimestamp !== undefined;
+      const isUsable = isDraining ? persistentSession !== undefined && serving !== false : ready !== false;
+      if (!isUsable) continue;
       const locality = localityOf(snapshot.nodes.get(endpoint.nodeName ?? ""));
       for (const address of endpoint.addresses) {
         found.set(address, {
@@ -47,6 +52,7 @@ const sliceEndpoints = (snapshot: Snapshot, serviceKey: string): readonly Endpoi
           ...locality,
           zone: endpoint.zone ?? locality.zone,
           nodeName: endpoint.nodeName,
+          isDraining,
           weight: 1,
         });
       }
@@ -83,6 +89,7 @@ const workloadEndpoint = (
     zone,
     subzone,
     nodeName: undefined,
+    isDraining: false,
     weight: spec.weight === undefined || spec.weight === 0 ? 1 : spec.weight,
   };
 };
@@ -122,6 +129,7 @@ const podEndpoints = (snapshot: Snapshot, service: MeshService, pod: Pod): reado
     labels: pod.metadata?.labels ?? {},
     ...localityOf(snapshot.nodes.get(pod.spec?.nodeName ?? "")),
     nodeName: pod.spec?.nodeName,
+    isDraining: false,
     weight: 1,
   }));
 };
@@ -162,7 +170,7 @@ const selectedWorkloads = (snapshot: Snapshot, service: MeshService): readonly E
 export const endpointsOf = (snapshot: Snapshot, service: MeshService): readonly Endpoint[] => {
   const found =
     service.origin === "Service"
-      ? [...sliceEndpoints(snapshot, service.key), ...selectedWorkloads(snapshot, service)]
+      ? [...sliceEndpoints(snapshot, service), ...selectedWorkloads(snapshot, service)]
       : entryEndpoints(snapshot, service);
   return [...found].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
 };

@@ -1,4 +1,5 @@
 import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
+import { selectsOrAll } from "./selector.js";
 
 const gatewayNameLabel = "gateway.networking.k8s.io/gateway-name";
 
@@ -29,7 +30,7 @@ const selects = (filter: EnvoyFilter, { namespace, labels }: PatchedWorkload, ro
       )
     );
   if (!own && filter.metadata?.namespace !== rootNamespace) return false;
-  return labelsOf(filter).every(([label, value]) => labels[label] === value);
+  return selectsOrAll(filter.spec.workloadSelector?.labels, labels);
 };
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

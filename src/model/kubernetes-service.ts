@@ -2,10 +2,27 @@ import type { EndpointSlice, Service } from "../api/kubernetes.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { exportTargets } from "./hosts.js";
 import { isTlsPort, protocolOf } from "./protocol.js";
-import type { MeshService } from "./service.js";
+import type { MeshService, PersistentSession, TrafficDistribution } from "./service.js";
 import { keyOf } from "./snapshot.js";
 
 const isAddress = (value: string): boolean => value !== "" && value !== "None";
+
+const distributions: ReadonlySet<string> = new Set(["PreferClose", "PreferSameZone", "PreferSameNode"]);
+
+/** `spec.trafficDistribution`, else Istio's annotation; a Service of `internalTrafficPolicy: Local` stays on the node. */
+const distributionOf = ({ metadata, spec }: Service): TrafficDistribution | undefined => {
+  if (spec?.internalTrafficPolicy === "Local") return "PreferSameNode";
+  const said = spec?.trafficDistribution ?? metadata?.annotations?.["networking.istio.io/traffic-distribution"] ?? "";
+  return distributions.has(said) ? (said as TrafficDistribution) : undefined;
+};
+
+/** Istio's labels: `istio.io/persistent-session: name[:path]`, or `istio.io/persistent-session-header: name`. */
+const sessionOf = ({ metadata }: Service): PersistentSession | undefined => {
+  const header = metadata?.labels?.["istio.io/persistent-session-header"];
+  if (header !== undefined && header !== "") return { by: "header", name: header };
+  const [name = "", path = "/"] = (metadata?.labels?.["istio.io/persistent-session"] ?? "").split(":");
+  return name === "" ? undefined : { by: "cookie", name, path };
+};
 
 const exportAnnotation = "networking.istio.io/exportTo";
 
@@ -40,6 +57,8 @@ export const meshServiceOf = (service: Service, mesh: MeshConfig): MeshService =
     clientAffinity: spec?.sessionAffinity === "ClientIP",
     isExternal: false,
     subjectAltNames: [],
+    trafficDistribution: distributionOf(service),
+    persistentSession: sessionOf(service),
     exportTo: exportTargets(
       exportTo?.filter((target) => target !== ""),
       namespace,

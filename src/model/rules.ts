@@ -28,12 +28,16 @@ const policyLabelsOf = (rule: DestinationRule | undefined): readonly string[] =>
   return [
     ...Object.keys(rule?.spec.workloadSelector?.matchLabels ?? {}),
     ...balancers.flatMap((balancer) =>
-      (balancer?.localityLbSetting?.failoverPriority ?? []).map((label) => label.split("=")[0]!),
+      [
+        ...(balancer?.localityLbSetting?.failoverPriority ?? []),
+        ...(balancer?.zoneAwareLbSetting?.failoverPriority ?? []),
+      ].map((label) => label.split("=")[0]!),
     ),
   ];
 };
 
-const keepClientLabels = (edit: Editing, effects: Effects, rule: string, labels: readonly string[]): void => {
+/** Notes by which labels a rule, or a service, tells clients apart. */
+export const keepClientLabels = (edit: Editing, effects: Effects, rule: string, labels: readonly string[]): void => {
   const before = edit.clientLabels.get(rule);
   if (before === undefined && labels.length === 0) return;
   edit.clientLabels.set(rule, labels.length === 0 ? undefined : new Set(labels));
@@ -81,6 +85,22 @@ const index = (edit: Editing, key: string, rule: ResolvedVirtualService | undefi
     editMember(edit.virtualServices.byDestination, host, key, present);
 };
 
+/** Through a Sidecar a client sees what a rule that it sees leads to, though it does not import it. */
+const impliedBy = (rule: ResolvedVirtualService | undefined): string =>
+  rule === undefined
+    ? ""
+    : JSON.stringify([rule.hosts, rule.gateways, [...rule.exportTo], [...destinationHostsOf(rule)]]);
+
+const touchImplied = (
+  effects: Effects,
+  before: ResolvedVirtualService | undefined,
+  after: ResolvedVirtualService | undefined,
+): void => {
+  if (impliedBy(before) === impliedBy(after)) return;
+  for (const rule of [before, after])
+    for (const host of rule === undefined ? [] : destinationHostsOf(rule)) effects.services.add(host);
+};
+
 /** Resolves what changed, and what has changed delegates. */
 export const applyVirtualServices = (
   edit: Editing,
@@ -108,6 +128,7 @@ export const applyVirtualServices = (
     index(edit, key, before, false);
     index(edit, key, after, true);
     resolved.set(key, after);
+    if (edit.sidecars.result().size > 0) touchImplied(effects, before, after);
     for (const host of [...(before?.hosts ?? []), ...(after?.hosts ?? [])]) effects.routes.add(host);
   }
 };

@@ -1,5 +1,8 @@
 export type Labels = Readonly<Record<string, string>>;
 
+/** A label that stands for the node a pod is on. */
+export const hostnameLabel = "kubernetes.io/hostname";
+
 /** Whether every wanted label is there with this value; nothing wanted selects nothing, as in a Service. */
 export const selects = (selector: Labels | undefined, labels: Labels): boolean => {
   const wanted = Object.entries(selector ?? {});

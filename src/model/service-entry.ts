@@ -25,6 +25,10 @@ const protocols: Readonly<Record<string, Protocol>> = {
   REDIS: "tcp",
 };
 
+/** The protocol of a port as the mesh's own kinds write it: `HTTP`, `TLS`, …; detected if it is none of them. */
+export const declaredProtocol = (written: string | undefined): Protocol =>
+  protocols[written?.toUpperCase() ?? ""] ?? "auto";
+
 const portsOf = (entry: ServiceEntry): readonly ServicePort[] =>
   (entry.spec.ports ?? []).flatMap((port) => {
     const declared = port.protocol?.toUpperCase() ?? "";
@@ -33,7 +37,7 @@ const portsOf = (entry: ServiceEntry): readonly ServicePort[] =>
       {
         name: port.name ?? "",
         port: port.number,
-        protocol: protocols[declared] ?? "auto",
+        protocol: declaredProtocol(declared),
         targetPort: port.targetPort ?? port.number,
         isTls: declared === "TLS" || declared === "HTTPS",
       },
@@ -63,6 +67,8 @@ export const servicesOfEntry = (entry: ServiceEntry, mesh: MeshConfig): readonly
       clientAffinity: false,
       isExternal: spec.location !== "MESH_INTERNAL",
       subjectAltNames: spec.subjectAltNames ?? [],
+      trafficDistribution: undefined,
+      persistentSession: undefined,
       exportTo: exportTargets(spec.exportTo, namespace, mesh.defaultServiceExportTo),
       createdAt: (metadata?.creationTimestamp as string | undefined) ?? "",
     };

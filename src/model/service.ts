@@ -17,6 +17,14 @@ export interface ServicePort {
  */
 export type Resolution = "eds" | "original-destination" | "dns" | "dns-round-robin" | "dynamic-dns";
 
+/** How near endpoints are to be preferred, as Kubernetes names it. */
+export type TrafficDistribution = "PreferClose" | "PreferSameZone" | "PreferSameNode";
+
+/** How a client is kept at the endpoint of its first answer: by a cookie, or a header, that the proxy sets. */
+export type PersistentSession =
+  | { readonly by: "cookie"; readonly name: string; readonly path: string }
+  | { readonly by: "header"; readonly name: string };
+
 /** A Service, or one host of a ServiceEntry, as the mesh sees it. */
 export interface MeshService {
   /** `namespace/name` of a Service; `namespace/name/host` of a ServiceEntry. */
@@ -38,6 +46,9 @@ export interface MeshService {
   readonly isExternal: boolean;
   /** What a server of this host must present, where a DestinationRule does not say. */
   readonly subjectAltNames: readonly string[];
+  /** Undefined: near and far are alike, unless a DestinationRule or the mesh says otherwise. */
+  readonly trafficDistribution: TrafficDistribution | undefined;
+  readonly persistentSession: PersistentSession | undefined;
   /** Namespaces of the proxies that see it; `*` for all. */
   readonly exportTo: ReadonlySet<string>;
   /** RFC 3339, "" if not known: the older wins a conflict. */
@@ -59,6 +70,8 @@ export interface Endpoint {
   readonly zone: string;
   readonly subzone: string;
   readonly nodeName: string | undefined;
+  /** On its way out: it finishes what it has, and takes only clients that persist in it. */
+  readonly isDraining: boolean;
   /** Relative to the others of its locality; 1 unless a WorkloadEntry says otherwise. */
   readonly weight: number;
 }

@@ -1,4 +1,5 @@
-import type { Sidecar } from "../api/networking/sidecar.js";
+import type { Sidecar, SidecarEgressListener } from "../api/networking/sidecar.js";
+import { qualifiedHost } from "./host.js";
 import { hostMatches } from "./hosts.js";
 import { type Labels, selects } from "./selector.js";
 import type { MeshService } from "./service.js";
@@ -20,10 +21,23 @@ export interface EgressListener {
   readonly imports: readonly Import[];
 }
 
+/** Where the proxy listens as an HTTP proxy, which its clients ask for any host and port. */
+export interface HttpProxyListener {
+  readonly port: number;
+  readonly bind: string;
+}
+
 /** What of the mesh a Sidecar lets a client see. */
 export interface SidecarScope {
   readonly listeners: readonly EgressListener[];
-  readonly outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY" | undefined;
+  readonly httpProxies: readonly HttpProxyListener[];
+  readonly outboundTrafficPolicy:
+    | {
+        readonly mode: "ALLOW_ANY" | "REGISTRY_ONLY" | undefined;
+        /** Takes what is for nobody known, instead of passing it on. */
+        readonly egressProxy: { readonly host: string; readonly port: number; readonly subset: string } | undefined;
+      }
+    | undefined;
 }
 
 /** The one Sidecar of a workload: of its namespace by labels, else for the whole namespace, else the mesh's. */
@@ -48,14 +62,31 @@ const readImport = (written: string, own: string): readonly Import[] => {
   return [{ namespace, host: host.toLowerCase(), isExclusion }];
 };
 
+const isHttpProxy = ({ port }: SidecarEgressListener): boolean => port?.protocol?.toUpperCase() === "HTTP_PROXY";
+
+const egressProxyOf = ({ spec }: Sidecar, namespace: string, clusterDomain: string) => {
+  const { host, port, subset } = spec.outboundTrafficPolicy?.egressProxy ?? {};
+  if (host === undefined || port?.number === undefined) return undefined;
+  return { host: qualifiedHost(host, namespace, clusterDomain), port: port.number, subset: subset ?? "" };
+};
+
 /** Reads a Sidecar's egress for clients of this namespace; without any, everything is seen. */
-export const scopeOf = (sidecar: Sidecar, namespace: string): SidecarScope => ({
-  listeners: (sidecar.spec.egress ?? [{ hosts: ["*/*"] }]).map(({ port, bind, captureMode, hosts }) => ({
-    port: port?.number,
-    bind: bind !== undefined && bind !== "" ? bind : captureMode === "NONE" ? "127.0.0.1" : undefined,
-    imports: (hosts ?? []).flatMap((host) => readImport(host, namespace)),
-  })),
-  outboundTrafficPolicy: sidecar.spec.outboundTrafficPolicy?.mode,
+export const scopeOf = (sidecar: Sidecar, namespace: string, clusterDomain: string): SidecarScope => ({
+  listeners: (sidecar.spec.egress ?? [{ hosts: ["*/*"] }]).map((listener) => {
+    const { port, bind, captureMode, hosts } = listener;
+    const own = bind !== undefined && bind !== "" ? bind : captureMode === "NONE" ? "127.0.0.1" : undefined;
+    return {
+      ...(isHttpProxy(listener) ? { port: undefined, bind: undefined } : { port: port?.number, bind: own }),
+      imports: (hosts ?? []).flatMap((host) => readImport(host, namespace)),
+    };
+  }),
+  httpProxies: (sidecar.spec.egress ?? [])
+    .filter(isHttpProxy)
+    .map(({ port, bind }) => ({ port: port?.number ?? 0, bind: bind || "127.0.0.1" })),
+  outboundTrafficPolicy: sidecar.spec.outboundTrafficPolicy && {
+    mode: sidecar.spec.outboundTrafficPolicy.mode,
+    egressProxy: egressProxyOf(sidecar, namespace, clusterDomain),
+  },
 });
 
 const isImported = ({ imports }: EgressListener, namespace: string, host: string): boolean => {

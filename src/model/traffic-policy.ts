@@ -1,6 +1,5 @@
 import type { MeshConfig } from "../api/meshconfig.js";
 import type { TrafficPolicy } from "../api/networking/destination-rule.js";
-import type { MeshTrafficSettings } from "../api/networking/mesh-traffic.js";
 import type { MergedDestinationRule } from "./destination-rule-merge.js";
 import type { Endpoint } from "./service.js";
 
@@ -26,12 +25,15 @@ const overlay = (base: Blocks, over: Blocks, replaces: boolean): Blocks => {
   return { ...kept, ...over };
 };
 
-type Mesh = MeshConfig & MeshTrafficSettings;
-
-const remembered = new WeakMap<Mesh, WeakMap<object, Map<string, TrafficPolicy>>>();
+const remembered = new WeakMap<MeshConfig, WeakMap<object, Map<string, TrafficPolicy>>>();
 const noRule: object = {};
 
-const compute = (rule: MergedDestinationRule | undefined, port: number, subset: string, mesh: Mesh): TrafficPolicy => {
+const compute = (
+  rule: MergedDestinationRule | undefined,
+  port: number,
+  subset: string,
+  mesh: MeshConfig,
+): TrafficPolicy => {
   const base = ofPort(rule?.trafficPolicy ?? {}, port).policy;
   const own = rule?.subsets.find(({ name }) => name === subset)?.trafficPolicy;
   const over = own === undefined ? undefined : ofPort(own, port);
@@ -48,7 +50,7 @@ export const policyFor = (
   rule: MergedDestinationRule | undefined,
   port: number,
   subset: string,
-  mesh: Mesh,
+  mesh: MeshConfig,
 ): TrafficPolicy => {
   const ofMesh = remembered.get(mesh) ?? new WeakMap<object, Map<string, TrafficPolicy>>();
   remembered.set(mesh, ofMesh);

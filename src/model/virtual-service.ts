@@ -2,7 +2,9 @@ import { warning } from "../api/findings.js";
 import type { Finding } from "../api/kind.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import type { HttpRoute, VirtualService } from "../api/networking/virtual-service.js";
+import { usesClaims } from "../api/networking/virtual-service-match.js";
 import { qualifiedHost } from "./host.js";
+import { exportTargets, isExportedTo } from "./hosts.js";
 import { mergeDelegated } from "./virtual-service-delegates.js";
 import {
   gatewayKey,
@@ -67,17 +69,15 @@ export const delegateKeysOf = (object: VirtualService): readonly string[] => {
   ];
 };
 
-const exportToOf = (object: VirtualService, mesh: RoutingMesh): ReadonlySet<string> => {
-  const { namespace } = identityOf(object);
-  const said = object.spec.exportTo ?? [];
-  const targets = said.length > 0 ? said : (mesh.defaultVirtualServiceExportTo ?? ["*"]);
-  return new Set(targets.filter((target) => target !== "~").map((target) => (target === "." ? namespace : target)));
-};
+const exportToOf = (object: VirtualService, mesh: RoutingMesh): ReadonlySet<string> =>
+  exportTargets(object.spec.exportTo, identityOf(object).namespace, mesh.defaultVirtualServiceExportTo ?? ["*"]);
 
 interface Rules {
   readonly rules: readonly HttpRule[];
   readonly findings: readonly Finding[];
 }
+
+const claimsNotice = "matches claims, which sidecars leave out; match them in a VirtualService of a gateway alone";
 
 const nothing = (path: string, message: string): Rules => ({ rules: [], findings: [warning(path, message)] });
 
@@ -98,8 +98,9 @@ const delegatedRules = (
   if ((delegate.spec.hosts?.length ?? 0) > 0)
     return nothing(path, `${key} has hosts, so nothing can be delegated to it and the rule is left out; remove them`);
   const exportTo = exportToOf(delegate, mesh);
-  if (!exportTo.has("*") && !exportTo.has(namespace))
+  if (!isExportedTo(exportTo, namespace))
     return nothing(path, `${key} is not exported to ${namespace}, so the rule is left out; add that to its exportTo`);
+  const isForMesh = (root.spec.gateways?.length ?? 0) === 0 || root.spec.gateways!.includes("mesh");
   const own = httpRule(route, { namespace, clusterDomain: mesh.clusterDomain });
   const scope: NameScope = { namespace: identity.namespace, clusterDomain: mesh.clusterDomain };
   const merged = (delegate.spec.http ?? []).map((each, index): Rules => {
@@ -108,7 +109,10 @@ const delegatedRules = (
       return nothing(path, `${where} delegates in turn, which is not allowed, so it is left out`);
     const result = mergeDelegated(own, httpRule(each, scope));
     return "value" in result
-      ? { rules: [result.value], findings: [] }
+      ? {
+          rules: [result.value],
+          findings: isForMesh && each.match?.some(usesClaims) ? [warning(path, `${where} ${claimsNotice}`)] : [],
+        }
       : nothing(
           path,
           `${where} is left out: its ${result.conflict} is not within the match of the rule that delegates`,

@@ -13,12 +13,15 @@ export interface ProxyConfiguration {
   readonly layers: readonly ResourceView[];
   /** Calls back after layers have changed; several layers may tell separately. Returns the unsubscription. */
   readonly onChange: (listener: (layer: ResourceView, touched: Touched) => void) => () => void;
+  /** Calls back when the pod is gone, and the stream is to end; a token that expires meanwhile ends nothing. */
+  readonly onGone?: (listener: (why: string) => void) => () => void;
   readonly release: () => void;
 }
 
 export interface ConfigurationSource {
   /** Resolves once the pod is known to the model; rejects after the signal aborts. */
   readonly attach: (proxy: ProxyIdentity, signal: AbortSignal) => Promise<ProxyConfiguration>;
+  /** `message` is Envoy's own, without secrets and cut. */
   readonly nacked: (proxy: ProxyIdentity, type: TypeUrl, names: readonly string[], message: string) => void;
 }
 

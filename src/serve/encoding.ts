@@ -1,23 +1,13 @@
+import { varint } from "../compile/encode.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "../compile/resources.js";
 import { type DeflatedPart, deflatePart, joinParts } from "./deflate.js";
 
 /** Field tags of envoy.service.discovery.v3.DeltaDiscoveryResponse; all are length-delimited. */
 const tags = { resources: 0x12, typeUrl: 0x22, nonce: 0x2a, removedResources: 0x32 } as const;
 
-const lengthOf = (size: number): Buffer => {
-  const bytes: number[] = [];
-  let rest = size;
-  while (rest > 127) {
-    bytes.push((rest & 127) | 128);
-    rest >>>= 7;
-  }
-  bytes.push(rest);
-  return Buffer.from(bytes);
-};
-
 const field = (tag: number, value: Uint8Array): readonly Uint8Array[] => [
   Buffer.from([tag]),
-  lengthOf(value.length),
+  varint(value.length),
   value,
 ];
 

@@ -12,6 +12,7 @@ import { createResponseEncoder } from "./encoding.js";
 import { type GrpcCall, type GrpcMethod, type ServingCertificate, startGrpcServer } from "./grpc/server.js";
 import { unaryMethods } from "./grpc/unary.js";
 import { createPacer } from "./pace.js";
+import { redacted } from "./redaction.js";
 import { createDeltaStream, type DeltaStream } from "./stream.js";
 
 export type { ServingCertificate } from "./grpc/server.js";
@@ -45,8 +46,11 @@ export interface XdsServer {
   readonly port: number;
   /** Takes effect for connections made from now on. */
   readonly setCertificate: (certificate: ServingCertificate) => void;
-  /** Tells the proxies to go elsewhere and ends. */
-  readonly stop: () => Promise<void>;
+  /**
+   * Takes no more streams, tells each proxy to go elsewhere at a random moment within `spreadMilliseconds` (0 without)
+   * and ends. Proxies keep their configuration.
+   */
+  readonly stop: (spreadMilliseconds?: number) => Promise<void>;
   readonly encodes: () => number;
 }
 
@@ -131,7 +135,8 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
         call.write(message.buffers);
       },
       acked: (type) => observe?.acked(type),
-      nacked: (type, names, message) => {
+      nacked: (type, names, detail) => {
+        const message = redacted(detail);
         observe?.nacked(type);
         logger.error(
           { proxy: name, type, names: names.slice(0, 20), message },
@@ -150,12 +155,14 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
         stream.flush();
       });
     });
+    const forget = configuration.onGone?.((why) => refuse(status.UNAUTHENTICATED, why));
     observe?.connected(++streams);
     logger.info({ proxy: name }, "proxy connected");
     ended.addEventListener(
       "abort",
       () => {
         detach();
+        forget?.();
         configuration.release();
         observe?.connected(--streams);
         logger.info({ proxy: name }, "proxy disconnected");

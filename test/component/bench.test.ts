@@ -14,6 +14,11 @@ const benches: readonly (readonly [script: string, args: readonly string[], meas
     ["--streams", "20", "--services", "20", "--changes", "2"],
     ["change p50 ms", "encodes/change", "wire bytes/change/stream", "admission p99 ms"],
   ],
+  [
+    "compile",
+    ["--services", "100", "--changes", "2"],
+    ["build ms", "VirtualService change ms", "endpoint change ms", "proxy, other namespace ms", "KB/service"],
+  ],
   ["dataplane", ["--seconds", "1", "--rounds", "1", "--connections", "4"], ["requests/s", "p99 ms"]],
 ];
 

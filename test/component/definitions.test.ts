@@ -42,11 +42,11 @@ const names = customResourceDefinitions().map(({ metadata }) => metadata.name);
 
 test.before(async () => {
   server = await openApiServer();
-  await apply(...customResourceDefinitions());
 });
 test.after(() => server?.close());
 
-test("every definition is established and has no fault", async () => {
+test("every definition is taken, established and without fault", async () => {
+  await apply(...customResourceDefinitions());
   await waitFor("every definition is established", async () => {
     const { items } = JSON.parse(await kubectl(["get", "crd", ...names, "-o", "json"])) as {
       items: readonly Definition[];
@@ -74,6 +74,69 @@ test("applying them again changes nothing", async () => {
 /** One good resource of each kind, and a field of it that `kubectl explain` is to tell of. */
 const good: readonly (readonly [kind: keyof typeof configurationKinds, spec: object, field: string, words: RegExp])[] =
   [
+    [
+      "VirtualService",
+      {
+        hosts: ["reviews"],
+        http: [
+          {
+            match: [{ headers: { end_user: { exact: "jason" } } }],
+            route: [{ destination: { host: "reviews", subset: "v2" } }],
+          },
+          {
+            route: [
+              { destination: { host: "reviews", subset: "v1" }, weight: 90 },
+              { destination: { host: "reviews", subset: "v2" }, weight: 10 },
+            ],
+            timeout: "5s",
+            retries: { attempts: 3, perTryTimeout: "1s", retryOn: "5xx" },
+          },
+        ],
+      },
+      "http.route.weight",
+      /<integer>/,
+    ],
+    [
+      "DestinationRule",
+      {
+        host: "reviews",
+        trafficPolicy: {
+          loadBalancer: { simple: "ROUND_ROBIN" },
+          connectionPool: { tcp: { maxConnections: 10 }, http: { idleTimeout: "10s" } },
+          outlierDetection: { consecutive5xxErrors: 3, interval: "5s" },
+        },
+        subsets: [{ name: "v1", labels: { version: "v1" } }],
+      },
+      "trafficPolicy.outlierDetection",
+      /Ejects hosts that keep failing/,
+    ],
+    [
+      "EnvoyFilter",
+      {
+        workloadSelector: { labels: { app: "web" } },
+        configPatches: [
+          {
+            applyTo: "HTTP_FILTER",
+            match: {
+              context: "SIDECAR_INBOUND",
+              listener: { filterChain: { filter: { name: "envoy.filters.network.http_connection_manager" } } },
+            },
+            patch: {
+              operation: "INSERT_FIRST",
+              value: {
+                name: "envoy.filters.http.lua",
+                typed_config: {
+                  "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+                  inline_code: "--",
+                },
+              },
+            },
+          },
+        ],
+      },
+      "configPatches.applyTo",
+      /<string>/,
+    ],
     [
       "ServiceEntry",
       {
@@ -136,7 +199,7 @@ for (const [kind, spec, field, words] of good) {
 }
 
 test("kubectl get prints the columns and knows the short names", async () => {
-  const [, spec] = good[0]!;
+  const spec = good.find(([kind]) => kind === "ServiceEntry")?.[1];
   await apply({
     apiVersion: "networking.istio.io/v1alpha3",
     kind: "ServiceEntry",
@@ -204,6 +267,29 @@ const bad: readonly (readonly [kind: string, spec: unknown, message: RegExp])[] 
     /spec\.ports\[0\]\.number.*greater than or equal to 1/,
   ],
   ["ServiceEntry", { hosts: ["a.b"], workloadSelector: { labels: { a: "x*" } } }, /a selector knows no wildcard/],
+  [
+    "VirtualService",
+    { hosts: ["a"], http: [{ route: [{ destination: { host: "a" }, weight: -1 }] }] },
+    /weight.*greater than or equal to 0/,
+  ],
+  [
+    "VirtualService",
+    { hosts: ["a"], http: [{ match: [{ uri: { exact: "/", prefix: "/" } }] }] },
+    /spec\.http\[0\]\.match\[0\]\.uri/,
+  ],
+  [
+    "VirtualService",
+    { hosts: ["a"], http: [{ timeout: "soon", route: [{ destination: { host: "a" } }] }] },
+    /timeout.*must be of type duration/,
+  ],
+  ["DestinationRule", { trafficPolicy: {} }, /spec\.host: Required value/],
+  ["DestinationRule", { host: "a", exportTo: ["*", "b"] }, /`\*` stands alone/],
+  [
+    "DestinationRule",
+    { host: "a", trafficPolicy: { loadBalancer: { simple: "FASTEST" } } },
+    /simple: Unsupported value: "FASTEST"/,
+  ],
+  ["EnvoyFilter", { configPatches: [{ applyTo: "SOCKET" }] }, /applyTo: Unsupported value: "SOCKET"/],
   ["WorkloadEntry", {}, /address is missing/],
   ["WorkloadEntry", { address: "unix://a" }, /the path of a Unix domain socket is absolute/],
   ["WorkloadEntry", { address: "unix:///a", ports: { http: 80 } }, /a Unix domain socket has no ports/],

@@ -1,6 +1,5 @@
 import { Writable } from "node:stream";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -9,14 +8,12 @@ import { createView } from "../../src/compile/view.js";
 import { openAuthority } from "../../src/identity/authority.js";
 import { createMemorySecrets } from "../../src/identity/memory-secrets.js";
 import { createTokenAuthenticator } from "../../src/identity/token.js";
-import {
-  DeltaDiscoveryRequestSchema,
-  type DeltaDiscoveryResponse,
-  DeltaDiscoveryResponseSchema,
-} from "../../src/proto/envoy/service/discovery/v3/discovery_pb.js";
 import { startXdsServer } from "../../src/serve/server.js";
+import { openXdsStream } from "./support/clients.js";
+import { createTokenIssuer } from "./support/tokens.js";
 
-const secret = "SECRET-TOKEN";
+const tokens = createTokenIssuer();
+const cart = { namespace: "shop", serviceAccount: "cart", pod: "cart-1", uid: "uid" };
 
 const start = async () => {
   let log = "";
@@ -27,25 +24,11 @@ const start = async () => {
     },
   });
   const authority = await openAuthority(createMemorySecrets(), "cluster.local");
-  const authenticate = createTokenAuthenticator(async (token) => {
-    if (token !== `${secret}-good`) return { authenticated: false, error: `token ${token}` };
-    return {
-      authenticated: true,
-      audiences: ["istio-ca"],
-      user: {
-        username: "system:serviceaccount:shop:cart",
-        extra: {
-          "authentication.kubernetes.io/pod-name": ["cart-1"],
-          "authentication.kubernetes.io/pod-uid": ["uid"],
-        },
-      },
-    };
-  }, "istio-ca");
   const view = createView();
   const server = await startXdsServer({
     host: "127.0.0.1",
     port: 0,
-    authenticate,
+    authenticate: createTokenAuthenticator(tokens.review, "istio-ca"),
     configuration: {
       attach: async () => ({ layers: [view], onChange: () => () => {}, release: () => {} }),
       nacked: () => {},
@@ -56,48 +39,69 @@ const start = async () => {
   return { server, authority, log: () => log };
 };
 
-const ask = (port: number, root: string, token: string | undefined, nodeId: string) =>
-  new Promise<{ readonly code: status; readonly details: string }>((resolve) => {
-    const client = new Client(`localhost:${port}`, credentials.createSsl(Buffer.from(root)));
-    const metadata = new Metadata();
-    if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
-    const call = client.makeBidiStreamRequest(
-      "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
-      (request: object) =>
-        Buffer.from(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, request))),
-      (bytes) => fromBinary(DeltaDiscoveryResponseSchema, bytes),
-      metadata,
-      { deadline: Date.now() + 5000 },
-    );
-    const finish = (code: status, details: string): void => {
-      call.cancel();
-      client.close();
-      resolve({ code, details });
-    };
-    call.on("data", (response: DeltaDiscoveryResponse) => finish(status.OK, response.typeUrl));
-    call.on("error", (error: ServiceError) => finish(error.code, error.details));
-    call.write({ typeUrl: typeUrls.cluster, node: { id: nodeId } });
-  });
+const ask = async (port: number, root: string, token: string | undefined, nodeId: string) => {
+  const stream = openXdsStream(`localhost:${port}`, root, token);
+  try {
+    const answered = new Promise<{ readonly code: status; readonly details: string }>((resolve) => {
+      stream.call.once("data", ({ typeUrl }) => resolve({ code: status.OK, details: typeUrl }));
+    });
+    stream.send({ typeUrl: typeUrls.cluster, node: { id: nodeId } });
+    return await Promise.race([answered, stream.ended]);
+  } finally {
+    stream.close();
+  }
+};
 
 const nodeOf = (pod: string): string => `sidecar~10.0.0.1~${pod}.shop~shop.svc.cluster.local`;
 
 test("a stream needs a valid token and the node id of its own pod; nothing secret is logged", async () => {
   const { server, authority, log } = await start();
+  const good = tokens.issue(cart);
+  const [header, , signature] = good.split(".");
+  const [, otherClaims] = tokens.issue({ ...cart, pod: "other", uid: "other" }).split(".");
+  const cases: readonly (readonly [string, string | undefined, string, status, RegExp])[] = [
+    ["no token", undefined, nodeOf("cart-1"), status.UNAUTHENTICATED, /no token/],
+    ["no JWT", "SECRET-TOKEN", nodeOf("cart-1"), status.UNAUTHENTICATED, /not valid/],
+    [
+      "expired",
+      tokens.issue({ ...cart, lifetimeSeconds: -1 }),
+      nodeOf("cart-1"),
+      status.UNAUTHENTICATED,
+      /has expired/,
+    ],
+    [
+      "of another audience",
+      tokens.issue({ ...cart, audience: "vault" }),
+      nodeOf("cart-1"),
+      status.UNAUTHENTICATED,
+      /another audience/,
+    ],
+    [
+      "of another cluster",
+      createTokenIssuer().issue(cart),
+      nodeOf("cart-1"),
+      status.UNAUTHENTICATED,
+      /not of this cluster/,
+    ],
+    [
+      "with changed claims",
+      `${header}.${otherClaims}.${signature}`,
+      nodeOf("other"),
+      status.UNAUTHENTICATED,
+      /not valid/,
+    ],
+    ["for another node", good, nodeOf("other"), status.PERMISSION_DENIED, /cart-1\.shop/],
+    ["good", good, nodeOf("cart-1"), status.OK, /Cluster/],
+  ];
   try {
-    const cases: readonly (readonly [string | undefined, string, status])[] = [
-      [undefined, nodeOf("cart-1"), status.UNAUTHENTICATED],
-      [`${secret}-expired`, nodeOf("cart-1"), status.UNAUTHENTICATED],
-      [`${secret}-good`, nodeOf("other"), status.PERMISSION_DENIED],
-      [`${secret}-good`, nodeOf("cart-1"), status.OK],
-    ];
-    for (const [token, nodeId, expected] of cases) {
+    for (const [name, token, nodeId, expected, details] of cases) {
       const answer = await ask(server.port, authority.rootsPem, token, nodeId);
-      assert.is(answer.code, expected, `${token} ${nodeId}: ${answer.details}`);
-      assert.not.match(answer.details, secret);
+      assert.is(answer.code, expected, `${name}: ${answer.details}`);
+      assert.match(answer.details, details, name);
+      if (token !== undefined) for (const text of [answer.details, log()]) assert.not.match(text, token, name);
     }
-    assert.is(log().match(/refused an xDS stream/g)?.length, 3);
-    assert.not.match(log(), secret);
-    assert.not.match(log(), "PRIVATE KEY");
+    assert.is(log().match(/refused an xDS stream/g)?.length, cases.length - 1);
+    assert.not.match(log(), /eyJ|SECRET|PRIVATE KEY/);
   } finally {
     await server.stop();
   }
@@ -107,7 +111,7 @@ test("connections made after a rotation see the new certificate", async () => {
   const { server, authority } = await start();
   try {
     server.setCertificate(await authority.issue({ dnsNames: ["localhost"] }, 60));
-    const answer = await ask(server.port, authority.rootsPem, `${secret}-good`, nodeOf("cart-1"));
+    const answer = await ask(server.port, authority.rootsPem, tokens.issue(cart), nodeOf("cart-1"));
     assert.is(answer.code, status.OK, answer.details);
   } finally {
     await server.stop();

@@ -183,6 +183,34 @@ test("certificates that others have signed, or for another trust domain, are ref
     }
 });
 
+test("a persistent session stays with its pod, and goes elsewhere when that is gone", async ({ mesh }) => {
+  await mesh.apply(
+    join(
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { name: "loyal", namespace: "default", labels: { "istio.io/persistent-session": "home:/" } },
+        spec: { selector: { app: "loyal" }, ports: [{ name: "http", port: 80, targetPort: 8080 }] },
+      }),
+      echoPod("loyal-0", "loyal"),
+      echoPod("loyal-1", "loyal"),
+    ),
+  );
+  const [first] = await mesh.call("client", "http://loyal/");
+  const home = reportOf(first).pod;
+  const [cookie = ""] = [first?.headers["set-cookie"] ?? []].flat();
+  assert.match(cookie, /^home="/);
+  const options = { headers: { cookie: cookie.split(";")[0]! }, count: 30, newConnections: true };
+  assert.equal(podsOf(await mesh.call("client", "http://loyal/", options)), [home]);
+  assert.equal(podsOf(await mesh.call("client", "http://loyal/", { count: 60, newConnections: true })), [
+    "loyal-0",
+    "loyal-1",
+  ]);
+  await mesh.remove("Pod", "default", home);
+  const other = home === "loyal-0" ? "loyal-1" : "loyal-0";
+  assert.equal(podsOf(await mesh.call("client", "http://loyal/", options)), [other]);
+});
+
 test.run();
 
 const strict = suite<{ mesh: Mesh }>("REGISTRY_ONLY");

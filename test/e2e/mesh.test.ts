@@ -1,5 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { openAuthority } from "../../src/identity/authority.ts";
+import { createMemorySecrets } from "../../src/identity/memory-secrets.ts";
 import { waitFor } from "../cluster/processes.ts";
 import { addresses } from "../cluster/settings.ts";
 import { captureBetween, isClientHello, isTlsRecord, type Packet } from "./support/capture.ts";
@@ -202,6 +204,124 @@ check(`a rollout of ${rolloutReplicas} pods under load loses no request`, async 
   console.error(`# rollout of ${rolloutReplicas} pods: ${JSON.stringify(result)}`);
   assert.is(result.failed, 0, JSON.stringify(result.failures));
   assert.ok(result.pods > rolloutReplicas, "pods of both generations answered");
+});
+
+const reviews = (...http: readonly object[]): readonly object[] => [
+  {
+    apiVersion: "networking.istio.io/v1alpha3",
+    kind: "DestinationRule",
+    metadata: { name: "reviews", namespace: meshed },
+    spec: { host: "reviews", subsets: ["v1", "v2"].map((version) => ({ name: version, labels: { version } })) },
+  },
+  {
+    apiVersion: "networking.istio.io/v1alpha3",
+    kind: "VirtualService",
+    metadata: { name: "reviews", namespace: meshed },
+    spec: { hosts: ["reviews"], http },
+  },
+];
+
+const weighted = (v1: number, v2: number): object => ({
+  route: [
+    { destination: { host: "reviews", subset: "v1" }, weight: v1 },
+    { destination: { host: "reviews", subset: "v2" }, weight: v2 },
+  ],
+});
+
+check("a canary takes its share, and a change of weights loses no request", async ({ mesh }) => {
+  await mesh.apply(
+    ...["v1", "v2"].flatMap((version) =>
+      echo({ name: `reviews-${version}`, namespace: meshed, labels: { service: "reviews", version }, version }),
+    ),
+    {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "reviews", namespace: meshed },
+      spec: { selector: { service: "reviews" }, ports: [{ name: "http", port: 80, targetPort: 8080 }] },
+    },
+    ...reviews(weighted(90, 10)),
+  );
+  for (const version of ["v1", "v2"]) await mesh.rolledOut(meshed, `reviews-${version}`);
+  const shareOf = async (count: number): Promise<number> => {
+    const url = `http://echo/call?count=${count}&url=${encodeURIComponent("http://reviews/")}`;
+    const { status, body } = await mesh.get(meshed, "deployment/client", url);
+    assert.is(status, 200, body);
+    const tally = JSON.parse(body) as Readonly<Record<string, number>>;
+    const of = (version: string): number =>
+      Object.entries(tally).reduce((sum, [key, value]) => sum + (key.includes(version) ? value : 0), 0);
+    return of("v2") / Math.max(1, of("v1") + of("v2"));
+  };
+  await waitFor("the rule is in force", async () => (await shareOf(100)) < 0.4, 30);
+  // 1,000 of one in ten: outside of 6 to 14 in a hundred once in 40,000 tries.
+  const share = await shareOf(1000);
+  assert.ok(share > 0.06 && share < 0.14, `v2 had ${share}`);
+  const stop = await mesh.startLoad(meshed, "deployment/client", "http://reviews/", 600, 4);
+  await mesh.apply(...reviews(weighted(0, 100)));
+  await waitFor("all requests go to v2", async () => (await shareOf(100)) === 1, 30);
+  const result = await stop();
+  assert.is(result.failed, 0, JSON.stringify(result.failures));
+});
+
+check(
+  "kubectl is told what is wrong with a rule, with field and cure, and what is surely not meant",
+  async ({ mesh }) => {
+    const refused = await mesh.apply(...reviews({ route: [{ destination: { host: "reviews" }, weight: -5 }] })).then(
+      () => "",
+      (error: Error) => error.message,
+    );
+    assert.match(refused, /spec\.http\[0\]\.route\[0\]\.weight/);
+    const [, rule] = reviews({ route: [{ destination: { host: "reviews", subset: "v9" } }] });
+    const warned = await mesh.tryOut(rule);
+    assert.match(warned, /Warning: .*subset/);
+  },
+);
+
+check("a CA bundle that someone takes away is back within a second", async ({ mesh }) => {
+  const bundle = (): Promise<string> =>
+    mesh.kubectl(
+      ...["get", "mutatingwebhookconfiguration", "heddle-sidecar-injector"],
+      ...["-o", "jsonpath={.webhooks[0].clientConfig.caBundle}"],
+    );
+  const before = await bundle();
+  const patch = JSON.stringify([{ op: "remove", path: "/webhooks/0/clientConfig/caBundle" }]);
+  await mesh.kubectl("patch", "mutatingwebhookconfiguration", "heddle-sidecar-injector", "--type=json", "-p", patch);
+  await waitFor("the bundle is back", async () => (await bundle()) === before, 2);
+});
+
+check("a pod that can have no sidecar makes an Event on its ReplicaSet", async ({ mesh }) => {
+  await mesh.apply(...client({ name: "hosted", namespace: meshed, spec: { hostNetwork: true } }));
+  const events = (): Promise<string> =>
+    mesh.kubectl(
+      ...["get", "events", "-n", meshed, "--field-selector", "reason=SidecarNotInjected"],
+      ...["-o", "jsonpath={range .items[*]}{.involvedObject.kind} {.message}{end}"],
+    );
+  await waitFor("the Event", async () => /^ReplicaSet pod hosted-.*hostNetwork/.test(await events()), 30);
+  await mesh.kubectl("delete", "deployment,serviceaccount", "hosted", "-n", meshed, "--wait=false");
+});
+
+check("a new cacerts gives every workload a certificate of the new root and loses no request", async ({ mesh }) => {
+  // Connections outlive a rotation, so a new one is asked what the proxy presents.
+  const { status } = await onePod(mesh, meshed, "client");
+  const presented = async (): Promise<string> =>
+    (
+      JSON.parse(await mesh.fromClient(plain, "deployment/client", "certificate", `${status.podIP}:8080`)) as {
+        readonly fingerprint256: string;
+      }
+    ).fingerprint256;
+  const store = createMemorySecrets();
+  await openAuthority(store, "cluster.local");
+  const before = await presented();
+  const stop = await mesh.startLoad(meshed, "deployment/client", "http://echo/", 600, 4);
+  await mesh.apply({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "cacerts", namespace: "istio-system" },
+    stringData: await store.read("istio-ca-secret"),
+  });
+  // Ten seconds until the bundle is out, then a random moment within a minute.
+  await waitFor("the client has another certificate", async () => (await presented()) !== before, 120);
+  const result = await stop();
+  assert.is(result.failed, 0, JSON.stringify(result.failures));
 });
 
 check("uninstall leaves nothing behind", async ({ mesh, before }) => {

@@ -27,6 +27,8 @@ export const meshService = (fields: Partial<MeshService> = {}): MeshService => {
     clientAffinity: false,
     isExternal: false,
     subjectAltNames: [],
+    trafficDistribution: undefined,
+    persistentSession: undefined,
     exportTo: new Set(["*"]),
     createdAt: "",
     ...fields,
@@ -45,6 +47,7 @@ export const endpoint = (address: string, port: number, fields: Partial<Endpoint
   zone: "",
   subzone: "",
   nodeName: undefined,
+  isDraining: false,
   weight: 1,
   ...fields,
 });

@@ -1,10 +1,12 @@
 import { Agent, request } from "node:http";
 import { connect, createServer } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { Client, credentials } from "@grpc/grpc-js";
 
 /**
  * The sample client. `wait` idles until SIGTERM; `get URL [NAME=VALUE...]` prints status, headers and body as JSON;
- * `tcp HOST:PORT TEXT` prints what comes back; `grpc HOST:PORT` asks the gRPC health service and prints its status; `load URL SECONDS CONCURRENCY` sends requests one after another on each
+ * `tcp HOST:PORT TEXT` prints what comes back; `grpc HOST:PORT` asks the gRPC health service and prints its status; `certificate HOST:PORT` prints what the
+ * proxy there presents; `load URL SECONDS CONCURRENCY` sends requests one after another on each
  * connection until the time is over or `stop` is called beside it, and prints counts as JSON: anything but a 2xx is a
  * failure.
  */
@@ -75,6 +77,28 @@ const grpc = (target: string): Promise<void> =>
     );
   });
 
+/** The certificate that a proxy of the mesh presents; it is shown before the caller's own is asked for. */
+const certificate = (target: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const colon = target.lastIndexOf(":");
+    const socket = connectTls({
+      host: target.slice(0, colon).replace(/^\[|\]$/g, ""),
+      port: Number(target.slice(colon + 1)),
+      ALPNProtocols: ["istio"],
+      rejectUnauthorized: false,
+      timeout: 10_000,
+    });
+    socket.once("timeout", () => socket.destroy(new Error("no handshake within 10 s")));
+    socket.once("error", reject);
+    socket.once("secureConnect", () => {
+      const { fingerprint256, subjectaltname, issuer } = socket.getPeerCertificate();
+      console.log(JSON.stringify({ fingerprint256, subjectaltname, issuer }));
+      socket.off("error", reject).on("error", () => {});
+      socket.destroy();
+      resolve();
+    });
+  });
+
 const load = async (url: string, seconds: number, concurrency: number): Promise<void> => {
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
   const deadline = performance.now() + seconds * 1000;
@@ -131,12 +155,13 @@ const [verb, first, ...rest] = process.argv.slice(2);
 if (verb === "get" && first !== undefined) await get(first, rest);
 else if (verb === "tcp" && first !== undefined) await tcp(first, rest[0] ?? "ping");
 else if (verb === "grpc" && first !== undefined) await grpc(first);
+else if (verb === "certificate" && first !== undefined) await certificate(first);
 else if (verb === "load" && first !== undefined) await load(first, Number(rest[0] ?? 10), Number(rest[1] ?? 4));
 else if (verb === "stop") await stop();
 else if (verb === "wait" || verb === undefined) wait();
 else {
   console.error(
-    "use: wait | get URL [NAME=VALUE...] | tcp HOST:PORT TEXT | grpc HOST:PORT | load URL SECONDS CONCURRENCY | stop",
+    "use: wait | get URL [NAME=VALUE...] | tcp HOST:PORT TEXT | grpc HOST:PORT | certificate HOST:PORT | load URL SECONDS CONCURRENCY | stop",
   );
   process.exitCode = 2;
 }

@@ -6,7 +6,7 @@ import { type handleUnaryCall, Server, ServerCredentials } from "@grpc/grpc-js";
 
 /**
  * A sample service: HTTP on 8080, HTTP/2 without TLS on 8081, gRPC health on 9090, TCP echo on 7070, and on 7071 a server
- * that speaks first (HTTP_PORT, HTTP2_PORT, GRPC_PORT, TCP_PORT, GREETING_PORT change them).
+ * that speaks first (HTTP_PORT, HTTP2_PORT, GRPC_PORT, TCP_PORT, GREETING_PORT change them), on every address or on HOST.
  * GET / tells what arrived; /healthz is 200; /call?url=URL fetches and tells what came back, with &count=N a tally of N
  * calls one after another by status and version, &header=NAME:VALUE (may be repeated) goes with each; /delay?ms=N answers
  * late; /seen tells how many other requests came, by their Host;
@@ -19,6 +19,7 @@ const delayMilliseconds = Number(process.env["DELAY"] ?? 0);
 const failRate = Number(process.env["FAIL_RATE"] ?? 0);
 const seen: Record<string, number> = {};
 const portOf = (name: string, fallback: number): number => Number(process.env[name] ?? fallback);
+const host = process.env["HOST"];
 const limitBytes = 1024 * 1024;
 
 const answer = (response: ServerResponse, status: number, body: unknown): void => {
@@ -169,11 +170,11 @@ grpc.addService(
 );
 
 http.keepAliveTimeout = 75_000;
-http.listen(portOf("HTTP_PORT", 8080));
-http2.listen(portOf("HTTP2_PORT", 8081));
-tcp.listen(portOf("TCP_PORT", 7070));
-greeting.listen(portOf("GREETING_PORT", 7071));
-grpc.bindAsync(`[::]:${portOf("GRPC_PORT", 9090)}`, ServerCredentials.createInsecure(), (error) => {
+http.listen(portOf("HTTP_PORT", 8080), host);
+http2.listen(portOf("HTTP2_PORT", 8081), host);
+tcp.listen(portOf("TCP_PORT", 7070), host);
+greeting.listen(portOf("GREETING_PORT", 7071), host);
+grpc.bindAsync(`${host ?? "[::]"}:${portOf("GRPC_PORT", 9090)}`, ServerCredentials.createInsecure(), (error) => {
   if (error !== null) console.error(`gRPC: ${error.message}`);
 });
 

@@ -1,24 +1,15 @@
 import { error, show, warning } from "../findings.js";
 import type { Finding } from "../kind.js";
+import { checkExportTo, checkLabels, checkSelector, isIpAddress, wildcardDomainFault } from "../names.js";
 import type { DestinationRule, Subset } from "./destination-rule-spec.js";
-import { checkLabels } from "./label-check.js";
 import { checkTrafficPolicy } from "./traffic-policy-check.js";
 
-const label = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
-const hostPattern = new RegExp(`^(\\*|(\\*\\.|\\*-)?${label}(\\.${label})*\\.?)$`);
-const addressPattern = /^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/;
-const namespacePattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-
 const checkHost = (host: string): readonly Finding[] => {
-  if (!hostPattern.test(host) && !addressPattern.test(host))
-    return [
-      error(
-        "spec.host",
-        `${show(host)} is no host: write a name, or \`*.\` and a suffix; a wildcard stands alone at the front`,
-      ),
-    ];
+  if (isIpAddress(host)) return [];
+  const fault = wildcardDomainFault(host);
+  if (fault !== undefined) return [error("spec.host", fault)];
   const parts = host.split(".");
-  if (!host.startsWith("*") && parts.length === 2 && !/^\d+$/.test(parts[1]!) && !host.endsWith("."))
+  if (!host.startsWith("*") && parts.length === 2 && !host.endsWith("."))
     return [
       warning(
         "spec.host",
@@ -28,32 +19,9 @@ const checkHost = (host: string): readonly Finding[] => {
   return [];
 };
 
-const checkExportTo = (exportTo: readonly string[], hasSelector: boolean): readonly Finding[] => {
-  const seen = new Set<string>();
-  const findings = exportTo.flatMap((target, index): readonly Finding[] => {
-    const at = `spec.exportTo[${index}]`;
-    if (target === "*" && exportTo.length > 1) return [error(at, '"*" is all namespaces: remove it or the others')];
-    if (target === "~")
-      return [error(at, '"~" is for ServiceEntry only: write "." to keep the rule in its own namespace')];
-    if (target !== "*" && target !== "." && !namespacePattern.test(target))
-      return [error(at, `${show(target)} is no namespace: write a name, "." or "*"`)];
-    if (seen.has(target)) return [warning(at, `${show(target)} is there already: remove it`)];
-    seen.add(target);
-    return [];
-  });
-  if (hasSelector && exportTo.some((target) => target !== "."))
-    findings.push(
-      warning(
-        "spec.exportTo",
-        `${show(exportTo)} has no effect with workloadSelector, which selects in the rule's own namespace: remove it`,
-      ),
-    );
-  return findings;
-};
-
 const checkSubset = (path: string, subset: Subset, isDuplicate: boolean): readonly Finding[] => {
   const findings: Finding[] = [
-    ...checkLabels(`${path}.labels`, subset.labels ?? {}),
+    ...checkLabels(`${path}.labels`, subset.labels),
     ...checkTrafficPolicy(`${path}.trafficPolicy`, subset.trafficPolicy),
   ];
   if (!/^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/.test(subset.name))
@@ -68,18 +36,18 @@ const checkSubset = (path: string, subset: Subset, isDuplicate: boolean): readon
 };
 
 export const checkDestinationRule = ({ spec }: DestinationRule): readonly Finding[] => {
-  const selector = spec.workloadSelector?.matchLabels;
+  const hasSelector = spec.workloadSelector !== undefined;
   const findings: Finding[] = [
     ...checkHost(spec.host),
     ...checkTrafficPolicy("spec.trafficPolicy", spec.trafficPolicy),
-    ...checkExportTo(spec.exportTo ?? [], spec.workloadSelector !== undefined),
-    ...checkLabels("spec.workloadSelector.matchLabels", selector ?? {}),
+    ...checkExportTo("spec.exportTo", spec.exportTo),
+    ...checkSelector("spec.workloadSelector", spec.workloadSelector, "matchLabels"),
   ];
-  if (spec.workloadSelector !== undefined && Object.keys(selector ?? {}).length === 0)
+  if (hasSelector && spec.exportTo?.some((target) => target !== "."))
     findings.push(
       warning(
-        "spec.workloadSelector.matchLabels",
-        "nothing given, so all pods of the namespace are selected: give labels",
+        "spec.exportTo",
+        `${show(spec.exportTo)} has no effect with workloadSelector, which selects in the rule's own namespace: remove it`,
       ),
     );
   const names = new Set<string>();

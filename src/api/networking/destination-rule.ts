@@ -21,7 +21,7 @@ export const destinationRule = defineKind({
   spec: destinationRuleSchema,
   rules: [
     {
-      rule: "!has(self.exportTo) || self.exportTo.size() <= 1 || !self.exportTo.exists(namespace, namespace == '*')",
+      rule: "!has(self.exportTo) || self.exportTo.size() <= 1 || !self.exportTo.exists(target, target == '*')",
       message: "exportTo: `*` stands alone",
     },
   ],

@@ -1,5 +1,7 @@
+import { show } from "../findings.js";
 import type { Finding } from "../kind.js";
 import type { ApplyTo, EnvoyConfigObjectPatch, EnvoyFilter, Operation } from "./envoy-filter-spec.js";
+import { createRegexCheck, type RegexCheck } from "./regex.js";
 
 type Severity = Finding["severity"];
 type Report = (severity: Severity, path: string, message: string) => void;
@@ -50,15 +52,6 @@ const configurations = ["typed_config", "typedConfig", "config_discovery", "conf
 
 const connectionManagers = ["envoy.filters.network.http_connection_manager", "envoy.http_connection_manager"];
 
-const regexProblem = (pattern: string): string | undefined => {
-  try {
-    new RegExp(pattern);
-    return undefined;
-  } catch (error) {
-    return (error as Error).message.replace(/^Invalid regular expression: /, "");
-  }
-};
-
 const checkOperation = (applyTo: ApplyTo, operation: Operation, path: string, report: Report): void => {
   if (applyTo === "BOOTSTRAP") {
     report(
@@ -80,7 +73,13 @@ const checkOperation = (applyTo: ApplyTo, operation: Operation, path: string, re
     );
 };
 
-const checkMatch = (entry: EnvoyConfigObjectPatch, applyTo: ApplyTo, path: string, report: Report): void => {
+const checkMatch = (
+  entry: EnvoyConfigObjectPatch,
+  applyTo: ApplyTo,
+  path: string,
+  regex: RegexCheck,
+  report: Report,
+): void => {
   const { match } = entry;
   if (match === undefined) return;
   const wanted = matchOf[applyTo];
@@ -90,13 +89,8 @@ const checkMatch = (entry: EnvoyConfigObjectPatch, applyTo: ApplyTo, path: strin
     report("error", `${path}.match.${field}`, `${field} does not match what ${applyTo} patches; ${cure}`);
   }
   const version = match.proxy?.proxyVersion;
-  const problem = version === undefined ? undefined : regexProblem(version);
-  if (problem !== undefined)
-    report(
-      "error",
-      `${path}.match.proxy.proxyVersion`,
-      `${JSON.stringify(version)}: ${problem}; correct the expression`,
-    );
+  const fault = version === undefined || version === "" ? undefined : regex.fault(version);
+  if (fault !== undefined) report("error", `${path}.match.proxy.proxyVersion`, `${show(version)} ${fault}`);
   if (match.context === "WAYPOINT")
     report("warning", `${path}.match.context`, "WAYPOINT: this mesh has no waypoints; use SIDECAR_INBOUND");
   if (match.listener?.portName !== undefined)
@@ -113,7 +107,7 @@ const checkMatch = (entry: EnvoyConfigObjectPatch, applyTo: ApplyTo, path: strin
     report(
       "error",
       `${path}.match.routeConfiguration.gateway`,
-      `${JSON.stringify(routes.gateway)} is not namespace/name; write it so`,
+      `${show(routes.gateway)} is not namespace/name; write it so`,
     );
 };
 
@@ -125,7 +119,7 @@ const checkAnchor = (entry: EnvoyConfigObjectPatch, applyTo: ApplyTo, path: stri
     report(
       "error",
       `${filterPath}.name`,
-      `${JSON.stringify(filter.name)} holds no HTTP filters; use ${connectionManagers[0]} and name the HTTP filter in subFilter`,
+      `${show(filter.name)} holds no HTTP filters; use ${connectionManagers[0]} and name the HTTP filter in subFilter`,
     );
   if (applyTo !== "HTTP_FILTER" && filter?.subFilter !== undefined)
     report("warning", `${filterPath}.subFilter`, "subFilter counts for applyTo HTTP_FILTER only; remove it");
@@ -187,7 +181,7 @@ const checkTargets = ({ metadata, spec }: EnvoyFilter, report: Report): void => 
       report(
         "error",
         `${path}.namespace`,
-        `${JSON.stringify(target.namespace)} is another namespace than the filter's; put the filter there`,
+        `${show(target.namespace)} is another namespace than the filter's; put the filter there`,
       );
     if (target.kind !== "Gateway" || target.group !== "gateway.networking.k8s.io")
       report(
@@ -203,6 +197,7 @@ export const checkEnvoyFilter = (object: EnvoyFilter): readonly Finding[] => {
   const findings: Finding[] = [];
   const report: Report = (severity, path, message) => findings.push({ severity, path, message });
   checkTargets(object, report);
+  const regex = createRegexCheck();
   const patches = object.spec.configPatches ?? [];
   if (patches.length === 0) report("warning", "spec.configPatches", "there are none, so nothing is changed; add some");
   for (const [index, entry] of patches.entries()) {
@@ -214,7 +209,7 @@ export const checkEnvoyFilter = (object: EnvoyFilter): readonly Finding[] => {
     if (applyTo === undefined || operation === undefined) continue;
     checkOperation(applyTo, operation, path, report);
     if (applyTo === "BOOTSTRAP") continue;
-    checkMatch(entry, applyTo, path, report);
+    checkMatch(entry, applyTo, path, regex, report);
     checkAnchor(entry, applyTo, path, report);
     checkValue(entry, applyTo, path, report);
   }

@@ -1,6 +1,7 @@
 import { type Static, Type } from "typebox";
 import type { ConfigObject } from "../kind.js";
 import { EnvoyConfigObjectMatch } from "./envoy-filter-match.js";
+import { WorkloadSelector } from "./workload-selector.js";
 
 const closed = { additionalProperties: false } as const;
 
@@ -69,23 +70,7 @@ export type EnvoyConfigObjectPatch = Static<typeof EnvoyConfigObjectPatch>;
 
 export const EnvoyFilterSpec = Type.Object(
   {
-    workloadSelector: Type.Optional(
-      Type.Object(
-        {
-          labels: Type.Optional(
-            Type.Record(Type.String(), Type.String({ maxLength: 63 }), {
-              maxProperties: 256,
-              description: "Labels that a workload must all have to be selected.",
-            }),
-          ),
-        },
-        {
-          ...closed,
-          description:
-            "The workloads that the filter is for; all of the namespace, or of the mesh in the root namespace, if unset.",
-        },
-      ),
-    ),
+    workloadSelector: Type.Optional(WorkloadSelector),
     targetRefs: Type.Optional(
       Type.Array(
         Type.Object(

@@ -74,7 +74,7 @@ const argumentsOf: ReadonlyMap<string, RegExp> = new Map([
 ]);
 const withLength: ReadonlySet<string> = new Set([
   ...["REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER", "PATH"],
-  ...["DYNAMIC_METADATA", "CLUSTER_METADATA", "UPSTREAM_METADATA", "ENVIRONMENT", "QUERY_PARAM", "QUERY_PARAMS"],
+  ...["METADATA", "DYNAMIC_METADATA", "ENVIRONMENT", "QUERY_PARAM", "QUERY_PARAMS"],
   ...["FILTER_STATE", "UPSTREAM_FILTER_STATE"],
 ]);
 

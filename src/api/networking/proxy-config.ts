@@ -38,6 +38,7 @@ const spec = Type.Object(
       Type.Integer({
         minimum: 0,
         maximum: 1024,
+        nullable: true,
         description: "Worker threads of the proxy; 0 means one for each core of the node.",
       }),
     ),
@@ -85,7 +86,7 @@ export const proxyConfig = defineKind({
   rules: [],
   printerColumns: [],
   check: ({ spec: { selector, concurrency, environmentVariables = {}, image } }) => [
-    ...checkSelector("spec.selector", selector?.matchLabels, selector !== undefined),
+    ...checkSelector("spec.selector", selector, "matchLabels"),
     ...Object.keys(environmentVariables).flatMap((name) =>
       /^[A-Za-z_.-][\w.-]*$/.test(name)
         ? []

@@ -16,24 +16,33 @@ interface Instruction {
 /** Instructions that match characters, in re2js. */
 const firstRuneOperation = 8;
 
+interface Size {
+  readonly instructions: number;
+  readonly ranges: number;
+}
+
 /** Envoy's RE2 has one instruction and more for each range of bytes, and reads patterns as Latin-1. */
-const programSize = (pattern: RE2JS): number => {
+const sizeOf = (pattern: RE2JS): Size => {
   const { inst } = (pattern.re2() as unknown as { readonly prog: { readonly inst: readonly Instruction[] } }).prog;
-  let size = 0;
-  for (const { op, runes } of inst)
-    size +=
-      op < firstRuneOperation ? 1 : 2 + (runes?.filter((rune, index) => index % 2 === 0 && rune < 256).length ?? 0);
-  return size;
+  let instructions = 0;
+  let ranges = 0;
+  for (const { op, runes } of inst) {
+    const isOfRunes = op >= firstRuneOperation;
+    instructions += isOfRunes ? 2 : 1;
+    ranges += isOfRunes ? (runes?.length ?? 0) / 2 : 0;
+    if (isOfRunes) instructions += runes?.filter((rune, index) => index % 2 === 0 && rune < 256).length ?? 0;
+  }
+  return { instructions, ranges };
 };
 
-const compile = (text: string): { readonly size: number; readonly groups: number } | { readonly fault: string } => {
+const compile = (text: string): (Size & { readonly groups: number }) | { readonly fault: string } => {
   if (Buffer.byteLength(text) > longestPattern)
     return { fault: `is longer than ${longestPattern} bytes; use several matches` };
   if ([...text.matchAll(/\\x\{([0-9a-f]+)\}/gi)].some(([, code]) => Number.parseInt(code!, 16) > 0xff))
     return { fault: "names a character beyond \\x{FF}; write its UTF-8 bytes, as in \\xE2\\x82\\xAC" };
   try {
     const pattern = RE2JS.compile(Buffer.from(text, "utf8").toString("latin1"));
-    return { size: programSize(pattern), groups: pattern.groupCount() };
+    return { ...sizeOf(pattern), groups: pattern.groupCount() };
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : String(error);
     return { fault: `is no regular expression in RE2 syntax: ${reason}` };
@@ -57,10 +66,10 @@ export const createRegexCheck = (): RegexCheck => {
     if (spent > totalBudget)
       return { fault: "is one too many: the regular expressions of this resource are too large together" };
     const result = compile(text);
-    spent += costOfOne + ("size" in result ? result.size : text.length);
+    spent += costOfOne + ("groups" in result ? result.instructions + result.ranges / 4 : text.length);
     const checked =
-      "size" in result && result.size > largestProgram
-        ? { fault: `grows too large (${result.size} instructions, ${largestProgram} at most); repeat less` }
+      "groups" in result && result.instructions > largestProgram
+        ? { fault: `grows too large (${result.instructions} instructions, ${largestProgram} at most); repeat less` }
         : result;
     known.set(text, checked);
     return checked;

@@ -58,7 +58,7 @@ export const ServerTlsSettings = Type.Object(
     cipherSuites: texts("Cipher suites of TLS 1.2 and below, by Envoy's names; its defaults if unset."),
     httpsRedirect: Type.Optional(Type.Boolean({ description: "Answers HTTP with a redirect to HTTPS; for gateways." })),
     insecureSkipVerify: Type.Optional(
-      Type.Boolean({ description: "Accepts clients whose certificate cannot be verified. Unsafe." }),
+      Type.Boolean({ nullable: true, description: "Accepts clients whose certificate cannot be verified. Unsafe." }),
     ),
   },
   {

@@ -168,7 +168,7 @@ export const checkServiceEntry = ({ spec }: ServiceEntry): readonly Finding[] =>
       : []),
     ...(ports.length === 0 ? [warning("spec.ports", "is empty: no traffic reaches the service; add its ports")] : []),
     ...checkPorts(ports),
-    ...checkSelector("spec.workloadSelector", workloadSelector?.labels, workloadSelector !== undefined),
+    ...checkSelector("spec.workloadSelector", workloadSelector, "labels"),
     ...(workloadSelector !== undefined && endpoints !== undefined
       ? [error("spec.workloadSelector", "excludes endpoints, which are there too; remove one of them")]
       : []),

@@ -28,9 +28,13 @@ const socketPrefix = "unix://";
 const bindFault = (bind: string): string | undefined =>
   isIpAddress(bind) ? undefined : `${show(bind)} is no IP address; give one, or leave it out`;
 
-const checkPort = (path: string, { name, protocol, targetPort }: SidecarPort): readonly Finding[] => [
+const checkPort = (
+  path: string,
+  { name, protocol, targetPort }: SidecarPort,
+  isProtocol: (protocol: string) => boolean = () => false,
+): readonly Finding[] => [
   ...(name === undefined || name === "" ? [] : errorIf(`${path}.name`, portNameFault(name))),
-  ...errorIf(`${path}.protocol`, protocolFault(protocol)),
+  ...(isProtocol(protocol ?? "") ? [] : errorIf(`${path}.protocol`, protocolFault(protocol))),
   ...(protocol === undefined || protocol === ""
     ? [warning(`${path}.protocol`, "is missing; it is told from the first bytes: name it")]
     : []),
@@ -41,10 +45,14 @@ const checkPort = (path: string, { name, protocol, targetPort }: SidecarPort): r
 
 const ownAddresses = new Set(["", "127.0.0.1", "0.0.0.0", "::1", "::"]);
 
+/** All of 127.0.0.0/8 is the workload's own, where Istio takes one address of it. */
+const isOwn = (address: string): boolean =>
+  ownAddresses.has(address) || (address.startsWith("127.") && isIpAddress(address));
+
 const endpointFault = (endpoint: string): string | undefined => {
   if (endpoint.startsWith(socketPrefix)) return unixPathFault(endpoint.slice(socketPrefix.length));
   const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(endpoint) ?? [];
-  if (port === undefined || !ownAddresses.has(bracketed ?? plain ?? ""))
+  if (port === undefined || !isOwn(bracketed ?? plain ?? ""))
     return `${show(endpoint)} is no endpoint of the workload; write 127.0.0.1:PORT, [::1]:PORT, 0.0.0.0:PORT, [::]:PORT or unix:///path`;
   return portFault(Number(port));
 };
@@ -71,6 +79,9 @@ const checkIngress = (listener: SidecarIngressListener, path: string): readonly 
       : []),
   ];
 };
+
+/** A listener that clients use as their HTTP proxy. */
+const isHttpProxy = (protocol: string): boolean => protocol.toUpperCase() === "HTTP_PROXY";
 
 /** `namespace/host`; with `~` before the namespace it takes hosts away, and `~` alone stands for every namespace. */
 const egressHostFault = (text: string): string | undefined => {
@@ -106,7 +117,7 @@ const checkEgress = (listener: SidecarEgressListener, path: string): readonly Fi
     ];
   const number = port.number ?? 0;
   return [
-    ...checkPort(`${path}.port`, port),
+    ...checkPort(`${path}.port`, port, isHttpProxy),
     ...(number === 0 && !isSocket
       ? [error(`${path}.port.number`, "0 is for Unix domain sockets only; give a port, or set bind to unix:///path")]
       : []),
@@ -169,7 +180,7 @@ export const checkSidecar = ({ spec }: Sidecar): readonly Finding[] => {
   const sets =
     ingress.length + egress.length > 0 || inboundConnectionPool !== undefined || outboundTrafficPolicy !== undefined;
   return [
-    ...checkSelector("spec.workloadSelector", workloadSelector?.labels, workloadSelector !== undefined),
+    ...checkSelector("spec.workloadSelector", workloadSelector, "labels"),
     ...(sets
       ? []
       : [error("spec", "sets nothing; give egress, ingress, inboundConnectionPool or outboundTrafficPolicy")]),

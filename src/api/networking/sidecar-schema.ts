@@ -12,7 +12,10 @@ export const SidecarPort = Type.Object(
       Type.Integer({ minimum: 0, maximum: 65535, description: "Port of the listener; 0 for a Unix domain socket." }),
     ),
     protocol: Type.Optional(
-      Type.String({ maxLength: 256, description: "HTTP, HTTPS, GRPC, HTTP2, MONGO, TCP or TLS." }),
+      Type.String({
+        maxLength: 256,
+        description: "HTTP, HTTPS, GRPC, HTTP2, MONGO, TCP or TLS; for egress also HTTP_PROXY.",
+      }),
     ),
     name: Type.Optional(Type.String({ maxLength: 256, description: "Name of the port." })),
     targetPort: Type.Optional(

@@ -135,8 +135,8 @@ export const checkHttpMatch = (match: HttpMatchRequest, path: string, context: R
     ...checkHeaderMatches(match.headers ?? {}, `${path}.headers`, context),
     ...checkHeaderMatches(match.withoutHeaders ?? {}, `${path}.withoutHeaders`, context),
     ...parameters.flatMap(([name, value]) => [
-      ...(name === "" || name.length > 1024
-        ? [error(member(`${path}.queryParams`, name), "a name has 1 to 1024 characters")]
+      ...(name === "" || Buffer.byteLength(name) > 1024
+        ? [error(member(`${path}.queryParams`, name), "a name has 1 to 1024 bytes")]
         : []),
       ...checkStringMatch(value, member(`${path}.queryParams`, name), regex, { presence: true }),
     ]),

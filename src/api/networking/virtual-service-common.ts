@@ -7,7 +7,6 @@ export const message = <Properties extends TProperties>(
   options: Readonly<Record<string, unknown>> = {},
 ) => Type.Object(properties, { additionalProperties: false, description, ...options });
 
-export const duration = (description: string) => Type.String({ format: "duration", description });
 export const strings = (description: string) => Type.Array(Type.String(), { description });
 
 /** Several fields of which one at most may be set; the API server checks it. */

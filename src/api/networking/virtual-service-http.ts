@@ -1,8 +1,8 @@
 import { type Static, Type } from "typebox";
+import { durationField } from "./duration-field.js";
 import {
   atMostOne,
   destination,
-  duration,
   matchGateways,
   message,
   percent,
@@ -86,7 +86,9 @@ export const httpRoute = message(
       ),
     ),
     rewrite: Type.Optional(rewrite),
-    timeout: Type.Optional(duration("Time for the whole request, all retries included; none if unset or 0.")),
+    timeout: Type.Optional(
+      durationField("Time for the whole request, all retries included; none if unset or 0.", { zero: true }),
+    ),
     retries: Type.Optional(retries),
     fault: Type.Optional(fault),
     mirror: Type.Optional(destination("Where copies of the requests go; their responses are thrown away.")),

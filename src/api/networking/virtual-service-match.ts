@@ -16,15 +16,13 @@ export const isCatchAll = ({ uri, scheme, method, authority, ...named }: Runtime
   method === undefined &&
   authority === undefined &&
   [named.headers, named.withoutHeaders, named.queryParams].every((fields) => Object.keys(fields ?? {}).length === 0) &&
-  (uri === undefined ||
-    Object.keys(uri).length === 0 ||
-    uri.prefix === "/" ||
-    uri.prefix === "" ||
-    uri.regex === ".*" ||
-    uri.regex === "/.*");
+  (uri === undefined || Object.keys(uri).length === 0 || uri.prefix === "/" || uri.prefix === "" || uri.regex === ".*");
 
 /** Claims of a JSON Web Token, where a header's name is expected. */
 export const claimPrefix = "@request.auth.claims";
+
+export const usesClaims = ({ headers, withoutHeaders }: RuntimeMatch): boolean =>
+  Object.keys({ ...headers, ...withoutHeaders }).some((name) => name.toLowerCase().startsWith(claimPrefix));
 
 export const isAuthority = (name: string): boolean => /^(host|:authority)$/i.test(name);
 

@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
-import { atMostOne, duration, message, percent, stringMatch, strings } from "./virtual-service-common.js";
+import { durationField } from "./duration-field.js";
+import { atMostOne, message, percent, stringMatch, strings } from "./virtual-service-common.js";
 
 const headerOperations = (description: string) =>
   message(
@@ -90,7 +91,7 @@ export const retries = message(
     attempts: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 2147483647, description: "How often to try again at most; 0 not at all." }),
     ),
-    perTryTimeout: Type.Optional(duration("Time for each attempt; the route's timeout if unset.")),
+    perTryTimeout: Type.Optional(durationField("Time for each attempt; the route's timeout if unset.", { zero: true })),
     retryOn: Type.Optional(
       Type.String({ description: "Comma-separated conditions as Envoy names them, and HTTP statuses as numbers." }),
     ),
@@ -100,7 +101,7 @@ export const retries = message(
     retryIgnorePreviousHosts: Type.Optional(
       Type.Boolean({ description: "Whether an attempt avoids hosts tried before; so unless a hash chooses the host." }),
     ),
-    backoff: Type.Optional(duration("Shortest wait between attempts; 25 ms if unset.")),
+    backoff: Type.Optional(durationField("Shortest wait between attempts; 25 ms if unset.")),
   },
   "When and how often to try again.",
 );
@@ -114,8 +115,8 @@ export const fault = message(
           percent: Type.Optional(
             Type.Integer({ minimum: 0, maximum: 100, description: "Deprecated: use `percentage`." }),
           ),
-          fixedDelay: Type.Optional(duration("How long to wait, at least 1 ms.")),
-          exponentialDelay: Type.Optional(duration("Not implemented.")),
+          fixedDelay: Type.Optional(durationField("How long to wait, at least 1 ms.")),
+          exponentialDelay: Type.Optional(durationField("Not implemented.")),
         },
         "Make requests wait before they go on.",
         atMostOne(["fixedDelay", "exponentialDelay"]),
@@ -150,7 +151,9 @@ export const corsPolicy = message(
     allowMethods: Type.Optional(strings("Methods to allow (Access-Control-Allow-Methods).")),
     allowHeaders: Type.Optional(strings("Request headers to allow (Access-Control-Allow-Headers).")),
     exposeHeaders: Type.Optional(strings("Response headers that scripts may read (Access-Control-Expose-Headers).")),
-    maxAge: Type.Optional(duration("How long an answer to a preflight may be kept, in whole seconds.")),
+    maxAge: Type.Optional(
+      durationField("How long an answer to a preflight may be kept, in whole seconds.", { zero: true }),
+    ),
     allowCredentials: Type.Optional(Type.Boolean({ description: "Whether the request may carry credentials." })),
     unmatchedPreflights: Type.Optional(
       Type.Enum(["UNSPECIFIED", "FORWARD", "IGNORE"], {

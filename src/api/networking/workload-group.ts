@@ -16,7 +16,7 @@ const HttpGet = Type.Object(
     port,
     path: Type.Optional(Type.String({ description: "Path of the request; / if unset." })),
     host: Type.Optional(Type.String({ description: "Host to connect to; the workload's address if unset." })),
-    scheme: Type.Optional(Type.Enum(["HTTP", "HTTPS"], { description: "HTTP (default) or HTTPS." })),
+    scheme: Type.Optional(Type.Enum(["", "HTTP", "HTTPS"], { description: "HTTP (default) or HTTPS." })),
     httpHeaders: Type.Optional(
       Type.Array(
         Type.Object(

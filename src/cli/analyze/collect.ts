@@ -1,10 +1,14 @@
 import type { Finding } from "../../api/kind.js";
 import { type ConfigurationKind, definitionOf, isConfigurationKind } from "../../api/kinds.js";
-import { defaultMeshConfig } from "../../api/meshconfig.js";
+import type { MeshConfig } from "../../api/meshconfig.js";
+import type { EnvoyFilter } from "../../api/networking/envoy-filter.js";
 import { readConfigObject } from "../../api/validate.js";
+import { envoyFilterValueFindings } from "../../compile/patch/patches.js";
 import { analyseAll } from "../../model/analysis/analyse.js";
 import { type Code, codeOf, type Level } from "../../model/analysis/codes.js";
+import { meshServicesOf } from "../../model/analysis/hosts.js";
 import { type AnalysisObjects, buildAnalysisIndex } from "../../model/analysis/index.js";
+import { push } from "../../model/analysis/named.js";
 import type { WorkloadTemplate } from "../../model/analysis/workloads.js";
 import type { Location, SourceObject, Unreadable } from "./documents.js";
 
@@ -79,7 +83,11 @@ const configurationKindOf = ({ apiVersion, kind }: SourceObject): ConfigurationK
   isConfigurationKind(kind) && definitionOf(kind).group === groupOf(apiVersion) ? kind : undefined;
 
 /** Every object by itself, then the valid ones against each other. */
-export const collect = (objects: readonly SourceObject[], unreadable: readonly Unreadable[]): Collected => {
+export const collect = (
+  objects: readonly SourceObject[],
+  unreadable: readonly Unreadable[],
+  mesh: MeshConfig,
+): Collected => {
   const { kept, replaced } = latest(objects);
   const sources = new Map<string, SourceObject>();
   const valid = new Map<string, unknown[]>();
@@ -88,7 +96,7 @@ export const collect = (objects: readonly SourceObject[], unreadable: readonly U
   const alone: Report[] = [];
   const keep = (kind: string, source: SourceObject, value: unknown): void => {
     sources.set(idOf(kind, source.namespace, source.name), source);
-    valid.set(kind, [...(valid.get(kind) ?? []), value]);
+    push(valid, kind, value);
   };
   for (const source of kept.values()) {
     const { kind, namespace, name, value } = source;
@@ -96,7 +104,11 @@ export const collect = (objects: readonly SourceObject[], unreadable: readonly U
     const template = Object.hasOwn(templates, kind) ? at(value, templates[kind]!) : undefined;
     if (configurationKind !== undefined) {
       const { object, findings } = readConfigObject(definitionOf(configurationKind), value);
-      for (const finding of findings) {
+      const values =
+        configurationKind === "EnvoyFilter" && object !== undefined
+          ? envoyFilterValueFindings(object as EnvoyFilter)
+          : [];
+      for (const finding of [...findings, ...values]) {
         const code = finding.severity === "error" ? "HDL0001" : "HDL0002";
         const { path, message } = finding;
         const location = source.locate(path);
@@ -116,6 +128,7 @@ export const collect = (objects: readonly SourceObject[], unreadable: readonly U
   const index = buildAnalysisIndex(
     {
       namespaces: list<"namespaces">("Namespace"),
+      meshServices: meshServicesOf(list<"services">("Service"), list<"serviceEntries">("ServiceEntry"), mesh),
       services: list<"services">("Service"),
       pods: list<"pods">("Pod"),
       templates: podTemplates,
@@ -128,7 +141,7 @@ export const collect = (objects: readonly SourceObject[], unreadable: readonly U
       proxyConfigs: list<"proxyConfigs">("ProxyConfig"),
       gateways,
     },
-    defaultMeshConfig,
+    mesh,
   );
   const together = analyseAll(index).map(({ code, finding, kind, namespace, name }): Report => {
     const location = sources.get(idOf(kind, namespace, name))?.locate(finding.path);
@@ -137,6 +150,10 @@ export const collect = (objects: readonly SourceObject[], unreadable: readonly U
   });
   const fieldOf = ({ kind, namespace, name, path }: Report): string => `${idOf(kind, namespace, name)} ${path}`;
   const told = new Set(together.map(fieldOf));
+  const unreachable = new Set(together.filter(({ code }) => code === "HDL0111").map(fieldOf));
+  // Of two findings about one field, or about a rule and its match, the one that knows more says more.
+  const isTold = (report: Report): boolean =>
+    told.has(fieldOf(report)) || unreachable.has(fieldOf(report).replace(/\.match\[\d+\]$/, ""));
   return {
     reports: [
       ...unreadable.map(
@@ -152,8 +169,7 @@ export const collect = (objects: readonly SourceObject[], unreadable: readonly U
         }),
       ),
       ...replaced,
-      // Of two findings about one field, the one that knows the others says more.
-      ...alone.filter((report) => report.code === "HDL0001" || !told.has(fieldOf(report))),
+      ...alone.filter((report) => report.code === "HDL0001" || !isTold(report)),
       ...together,
     ],
     resources: sources.size,

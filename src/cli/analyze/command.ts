@@ -4,6 +4,7 @@ import { type ClusterOptions, clusterOptions, connect } from "../cluster/client.
 import { collect, type Report } from "./collect.js";
 import { readFiles } from "./files.js";
 import { readCluster } from "./live.js";
+import { meshConfigFor } from "./mesh.js";
 import { asJson, asSarif, asText, type Result } from "./output.js";
 import { inOrder, isSuppressed, levels, parseSuppression, reaches, type Suppression } from "./select.js";
 
@@ -14,6 +15,8 @@ export interface AnalyzeOptions extends ClusterOptions {
   readonly output: "text" | "json" | "sarif";
   readonly failureThreshold: Level;
   readonly suppress: readonly string[];
+  readonly meshConfig?: string;
+  readonly clusterDomain: string;
 }
 
 const exitCodes = { clean: 0, findings: 1, failure: 2 } as const;
@@ -26,7 +29,8 @@ const look = async (paths: readonly string[], options: AnalyzeOptions): Promise<
   const namespace = options.namespace ?? client?.namespace ?? "default";
   const files = await readFiles(paths, namespace);
   const live = client === undefined ? [] : await readCluster(client);
-  const { reports, resources } = collect([...live, ...files.objects], files.unreadable);
+  const mesh = await meshConfigFor(options.meshConfig, options.clusterDomain, client);
+  const { reports, resources } = collect([...live, ...files.objects], files.unreadable, mesh);
   const isWanted = (report: Report): boolean =>
     report.location !== undefined ||
     options.allNamespaces ||
@@ -87,6 +91,8 @@ export const registerAnalyze = (program: Command): void => {
       collectValue,
       [],
     )
+    .option("--mesh-config <file>", "MeshConfig as YAML (default: the cluster's, without -k the built-in one)")
+    .option("--cluster-domain <domain>", "DNS domain of the cluster", "cluster.local")
     .addHelpText(
       "after",
       "\nExit codes: 0 nothing at the threshold or above, 1 findings, 2 wrong use or unreadable input.\nCodes: docs/analysis.md",

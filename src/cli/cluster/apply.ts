@@ -1,4 +1,5 @@
 import { type KubernetesObject, PatchStrategy } from "@kubernetes/client-node";
+import { createApiClient } from "../../watch/api-client.js";
 import type { Manifest } from "../manifests/context.js";
 import { type ClusterClient, explain, isNotFound } from "./client.js";
 
@@ -31,6 +32,22 @@ export interface ApplyOptions {
 
 export type Outcome = "created" | "changed" | "unchanged";
 
+const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+/** The client's classes would leave out the schema's extensions, and so every rule of the configuration API. */
+const applyDefinition = async (
+  client: ClusterClient,
+  manifest: Manifest,
+  { dryRun, force }: ApplyOptions,
+): Promise<KubernetesObject> => {
+  const query = new URLSearchParams({ fieldManager, force: String(force), ...(dryRun ? { dryRun: "All" } : {}) });
+  return (await createApiClient(client.kubeConfig).call(`${definitions}/${manifest.metadata.name}?${query}`, {
+    method: "PATCH",
+    contentType: "application/apply-patch+yaml",
+    body: manifest,
+  })) as KubernetesObject;
+};
+
 /** Server-side apply of one object. Rejects with an Error that names the object and the cure. */
 export const apply = async (client: ClusterClient, manifest: Manifest, options: ApplyOptions): Promise<Outcome> => {
   const header = { ...manifest, metadata: { ...manifest.metadata } } as KubernetesObject & {
@@ -38,14 +55,17 @@ export const apply = async (client: ClusterClient, manifest: Manifest, options: 
   };
   try {
     const before = await find(client, header);
-    const after = await client.objects.patch(
-      header,
-      undefined,
-      options.dryRun ? "All" : undefined,
-      fieldManager,
-      options.force,
-      PatchStrategy.ServerSideApply,
-    );
+    const after =
+      manifest.kind === "CustomResourceDefinition"
+        ? await applyDefinition(client, manifest, options)
+        : await client.objects.patch(
+            header,
+            undefined,
+            options.dryRun ? "All" : undefined,
+            fieldManager,
+            options.force,
+            PatchStrategy.ServerSideApply,
+          );
     if (before === undefined) return "created";
     return before.metadata?.resourceVersion === after.metadata?.resourceVersion ? "unchanged" : "changed";
   } catch (error) {

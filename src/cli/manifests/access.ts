@@ -31,7 +31,7 @@ export const access = (context: Context): readonly Manifest[] => [
     { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: read },
     ...[...configurationGroups].map(([group, resources]) => ({ apiGroups: [group], resources, verbs: read })),
     { apiGroups: ["authentication.k8s.io"], resources: ["tokenreviews"], verbs: ["create"] },
-    { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["create", "patch"] },
+    { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
     // A name cannot limit what is created, so creation stands apart.
     { apiGroups: [""], resources: ["configmaps"], verbs: ["create"] },
     {
@@ -55,7 +55,8 @@ export const access = (context: Context): readonly Manifest[] => [
   ]),
   ...role(context, "Role", [
     { apiGroups: [""], resources: ["secrets"], verbs: ["create"] },
-    { apiGroups: [""], resources: ["secrets"], resourceNames: ["istio-ca-secret", "cacerts"], verbs: ["get"] },
+    { apiGroups: [""], resources: ["secrets"], resourceNames: ["istio-ca-secret", "cacerts"], verbs: read },
+    { apiGroups: [""], resources: ["secrets"], resourceNames: ["heddle-trust"], verbs: [...read, "update"] },
     {
       apiGroups: [""],
       resources: ["configmaps"],

@@ -13,6 +13,7 @@ export interface Cluster {
   readonly objects: () => readonly ObjectEvent[];
   readonly services: () => readonly Service[];
   readonly slices: () => readonly EndpointSlice[];
+  readonly pods: () => readonly Pod[];
 }
 
 const keyOf = ({ kind, namespace, name }: Pick<ObjectEvent, "kind" | "namespace" | "name">): string =>
@@ -105,6 +106,7 @@ export const createCluster = (families: readonly IpFamily[]): Cluster => {
     },
     objects: () => [...objects.values()],
     services,
+    pods: () => [...pods.values()].map(({ pod }) => pod),
     slices: () =>
       [...objects.values(), ...derived.values()].flatMap(({ kind, object }) =>
         kind === "EndpointSlice" && object !== undefined ? [object] : [],

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { pino } from "pino";
 import { defaultMeshConfig } from "../../api/meshconfig.js";
+import { createLoopback, explicitOutboundPort } from "./loopback.js";
 import { localMachine, projectFolder, templateFile } from "./machine.js";
-import { startLocalMesh } from "./mesh.js";
+import { type LocalMesh, startLocalMesh } from "./mesh.js";
 import { createNetwork } from "./network.js";
 import { readFolder } from "./objects.js";
-import { report } from "./report.js";
+import { callerOf, report } from "./report.js";
 
 interface RunOptions {
   readonly once: boolean;
@@ -17,13 +18,40 @@ interface RunOptions {
   readonly url: string;
 }
 
-const runMesh = async (folder: string, options: RunOptions, undo: (() => Promise<void>)[]): Promise<void> => {
+type Step = () => Promise<void>;
+
+/** Steps that undo what was done, the last one first; what is done too late is undone at once. */
+const createCleanup = () => {
+  const steps: Step[] = [];
+  let isOver = false;
+  const perform = (step: Step): Promise<void> =>
+    step().catch((error: Error) => console.error(`cleaning up: ${error.message}`));
+  return {
+    add: async (step: Step): Promise<void> => {
+      if (isOver) await perform(step);
+      else steps.push(step);
+    },
+    run: async (): Promise<void> => {
+      isOver = true;
+      for (const step of steps.reverse()) await perform(step);
+    },
+    isOver: () => isOver,
+  };
+};
+
+const runMesh = async (
+  folder: string,
+  options: RunOptions,
+  cleanup: ReturnType<typeof createCleanup>,
+): Promise<LocalMesh | undefined> => {
   const objects = await readFolder(folder);
+  const isRoot = process.getuid?.() === 0;
+  const network = await (isRoot ? createNetwork() : createLoopback());
+  await cleanup.add(network.close);
   const work = await mkdtemp(join(tmpdir(), "heddle-run-"));
-  undo.push(() => rm(work, { recursive: true, force: true }));
+  await cleanup.add(() => rm(work, { recursive: true, force: true }));
   await chmod(work, 0o755);
-  const network = await createNetwork();
-  undo.push(network.close);
+  if (cleanup.isOver()) return undefined;
   const mesh = await startLocalMesh({
     mesh: defaultMeshConfig,
     network,
@@ -32,29 +60,37 @@ const runMesh = async (folder: string, options: RunOptions, undo: (() => Promise
     templateFile,
     logger: pino({ level: process.env["HEDDLE_LOG"] ?? "warn" }, pino.destination(2)),
   });
-  undo.push(mesh.close);
-  console.log(
-    `control plane   xDS ${network.gateway}:${mesh.plane.xds.port}, webhook ${network.gateway}:${mesh.plane.admission.port}`,
-  );
+  await cleanup.add(mesh.close);
+  if (cleanup.isOver()) return undefined;
+  const { xds, admission } = mesh.plane;
+  console.log(`control plane  xDS ${network.gateway}:${xds.port}, webhook ${network.gateway}:${admission.port}`);
+  if (!isRoot)
+    console.log(
+      `network        without root: pods on loopback addresses, applications call their proxies, port ${explicitOutboundPort}, by HTTP_PROXY`,
+    );
   await mesh.apply(objects);
-  await report({ pods: [...mesh.pods.values()], from: options.from, url: options.url });
+  return mesh;
 };
 
 const runCommand = async (folder: string, options: RunOptions): Promise<void> => {
-  if (process.getuid?.() !== 0)
-    throw new Error("run: network namespaces and redirect rules need root; run it with sudo");
-  const undo: (() => Promise<void>)[] = [];
-  const interrupted = Promise.withResolvers<void>();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.resolve());
+  const cleanup = createCleanup();
+  const interrupted = Promise.withResolvers<undefined>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.resolve(undefined));
+  // Whoever read the output has gone: there is nobody to run for.
+  process.stdout.on("error", () => interrupted.resolve(undefined));
   try {
-    await Promise.race([runMesh(folder, options, undo), interrupted.promise]);
-    if (!options.once) {
-      console.log("\nThe mesh goes on until Ctrl-C.");
-      await interrupted.promise;
-    }
+    const running = runMesh(folder, options, cleanup);
+    running.catch(() => {});
+    const mesh = await Promise.race([running, interrupted.promise]);
+    if (mesh === undefined) return;
+    const pods = [...mesh.pods.values()];
+    const caller = callerOf(pods, options.from);
+    await report({ pods, caller, url: options.url });
+    if (options.once) return;
+    console.log(`\nThe mesh goes on until Ctrl-C. Ask again with\n  ${caller.network.curl(options.url)}`);
+    await interrupted.promise;
   } finally {
-    for (const step of undo.reverse())
-      await step().catch((error: Error) => console.error(`cleaning up: ${error.message}`));
+    await cleanup.run();
   }
 };
 

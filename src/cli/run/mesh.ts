@@ -10,7 +10,6 @@ import { parseTemplate } from "../../injection/template.js";
 import { createInjector } from "../../main/admit.js";
 import { type ControlPlane, startControlPlane } from "../../main/control-plane.js";
 import type { ProxyIdentity } from "../../serve/configuration.js";
-import type { XdsObserver } from "../../serve/server.js";
 import { createCluster } from "./cluster.js";
 import { inject } from "./inject.js";
 import type { Network } from "./network.js";
@@ -18,6 +17,7 @@ import { nodeNameOf, nodeOf } from "./nodes.js";
 import { type Machine, type RunningPod, startPod } from "./pod.js";
 import { isReady, periodOf } from "./probe.js";
 import { hostsOf, serviceRules } from "./services.js";
+import { createSettling } from "./settling.js";
 
 export interface LocalMeshOptions {
   readonly mesh: MeshConfig;
@@ -27,7 +27,6 @@ export interface LocalMeshOptions {
   readonly machine: Machine;
   readonly templateFile: string;
   readonly logger: Logger;
-  readonly observe?: XdsObserver;
   /** Names outside of the mesh that pods can resolve. */
   readonly hosts?: Readonly<Record<string, string>>;
 }
@@ -39,7 +38,12 @@ export interface LocalMesh {
   readonly pods: ReadonlyMap<string, RunningPod>;
   /** As they were applied, with the addresses that they were given. */
   readonly services: () => readonly Service[];
-  /** Resolves when new pods are ready. Throws an Error that names the pod that is not, with its last words. */
+  /** How often a proxy has refused its configuration. */
+  readonly refusals: () => number;
+  /**
+   * Resolves when new pods are ready and every proxy holds what this changed. Throws an Error that names the pod that is
+   * not ready, with its last words.
+   */
   readonly apply: (events: readonly ObjectEvent[]) => Promise<void>;
   /** A pod ends as it does in Kubernetes: it leaves its Services at once, and has time to finish. */
   readonly remove: (kind: string, namespace: string, name: string) => Promise<void>;
@@ -69,6 +73,7 @@ const scheduled = (pod: V1Pod, addresses: readonly string[], gateway: string): V
 export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMesh> => {
   const { mesh, network, logger } = options;
   const cluster = createCluster(network.families);
+  const settling = createSettling();
   const tokens = new Map<string, ProxyIdentity>();
   const template = parseTemplate(await readFile(options.templateFile, "utf8"));
   const plane = await startControlPlane({
@@ -82,9 +87,11 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
     },
     admit: createInjector({
       revision: "default",
-      template: () => template,
-      values: { proxyImage: "heddle/proxyv2", initImage: "heddle/proxyv2", logLevel: "warning" },
-      cluster: {
+      injection: () => ({
+        template,
+        values: { proxyImage: "heddle/proxyv2", initImage: "heddle/proxyv2", logLevel: "warning" },
+      }),
+      cluster: () => ({
         controlPlaneHost: serverName,
         controlPlanePort: 15012,
         trustDomain: mesh.trustDomain,
@@ -92,17 +99,18 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
         clusterId: "Kubernetes",
         network: "",
         ipFamilies: network.families,
-      },
+      }),
     }),
     host: network.gateway,
     xdsPort: 15012,
     webhookPort: 0,
     serverNames: [serverName],
     logger,
-    ...(options.observe === undefined ? {} : { observe: options.observe }),
+    observe: settling.observer,
   });
   const pods = new Map<string, RunningPod>();
   const timers = new Set<NodeJS.Timeout>();
+  const starts = new Set<Promise<unknown>>();
   let isClosing = false;
 
   const webhook = { host: network.gateway, port: plane.admission.port, serverName, rootsPem: plane.authority.rootsPem };
@@ -166,6 +174,7 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
       dead = container;
     });
     while (!(await isReady(running.pod, running.address))) {
+      if (isClosing) throw new Error(`pod ${running.name}: the mesh is closed`);
       if (dead === undefined && Date.now() < deadline) await pause(30);
       else {
         const why = dead === undefined ? `is not ready after ${readyMilliseconds / 1000} s` : `: ${dead} has ended`;
@@ -195,6 +204,17 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
     watchPod(running);
   };
 
+  const putSidecars = (): void => {
+    const sidecars = network.sidecars(cluster.pods(), cluster.services());
+    if (sidecars.length > 0)
+      cluster.put(
+        sidecars.map((object): ObjectEvent => {
+          const { namespace = "default", name = "" } = object.metadata ?? {};
+          return { kind: "Sidecar", namespace, name, object };
+        }),
+      );
+  };
+
   const startPods = async (events: readonly ObjectEvent[]): Promise<void> => {
     const placed = await Promise.all(
       events.map(async ({ namespace, name, object }) => {
@@ -202,14 +222,19 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
           throw new Error(`pod ${namespace}/${name} runs already; remove it before it is applied again`);
         const injected = await inject(webhook, object as unknown as V1Pod);
         const podNetwork = await network.addPod(`${namespace}-${name}`);
-        return { namespace, network: podNetwork, live: scheduled(injected, podNetwork.addresses, network.gateway) };
+        const live = network.place(scheduled(injected, podNetwork.addresses, network.gateway));
+        return { namespace, network: podNetwork, live };
       }),
     );
     cluster.put(placed.map(({ live }) => nodeOf(live)));
     cluster.setPods(placed.map(({ live }) => ({ pod: live as unknown as Pod, isReady: false })));
+    putSidecars();
     await spread(placed);
     // Every start comes to its end before one's failure is told, so that none is left running unknown.
-    const outcomes = await Promise.allSettled(placed.map(({ live, network: own }) => startOne(live, own)));
+    const start = Promise.allSettled(placed.map(({ live, network: own }) => startOne(live, own)));
+    starts.add(start);
+    const outcomes = await start;
+    starts.delete(start);
     const failure = outcomes.find((outcome) => outcome.status === "rejected");
     if (failure !== undefined) throw failure.reason;
   };
@@ -228,22 +253,24 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
     plane,
     pods,
     services: cluster.services,
+    refusals: settling.refused,
     apply: async (events) => {
       const isPod = (event: ObjectEvent): boolean => event.kind === "Pod" && event.object !== undefined;
       cluster.put(events.filter((event) => !isPod(event)));
+      putSidecars();
       await startPods(events.filter(isPod));
-      await spreadInTurn();
+      await Promise.all([spreadInTurn(), settling.settled()]);
     },
     remove: async (kind, namespace, name) => {
       const running = kind === "Pod" ? pods.get(keyOf(namespace, name)) : undefined;
       if (running !== undefined) await removePod(keyOf(namespace, name), running);
       else cluster.put([{ kind, namespace, name, object: undefined } as ObjectEvent]);
-      await spreadInTurn();
+      await Promise.all([spreadInTurn(), settling.settled()]);
     },
     close: async () => {
       isClosing = true;
       for (const timer of timers) clearTimeout(timer);
-      await spreading.catch(() => {});
+      await Promise.all([spreading.catch(() => {}), ...starts]);
       await Promise.all([...pods.values()].map((running) => running.kill()));
       await plane.stop();
     },

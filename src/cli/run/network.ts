@@ -1,7 +1,10 @@
 import { execFile } from "node:child_process";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
 import { promisify } from "node:util";
+import type { V1Container, V1Pod } from "@kubernetes/client-node";
+import type { Pod, Service } from "../../api/kubernetes.js";
+import type { Sidecar } from "../../api/networking/sidecar.js";
+import { takeSlot } from "./slot.js";
 
 const execute = promisify(execFile);
 
@@ -35,8 +38,14 @@ export interface ProcessUser {
 export interface PodNetwork {
   /** One of each family, the primary one first. */
   readonly addresses: readonly string[];
+  /** Where its application can be called directly, from where its processes run. */
+  readonly applicationAddress: string;
+  /** The container as it can run there; undefined if there is nothing for it to do. */
+  readonly fit: (container: V1Container, pod: V1Pod) => V1Container | undefined;
   /** Program and arguments that run `words` there as this user, or else as this process's own. */
   readonly wrap: (words: readonly string[], user?: ProcessUser) => readonly string[];
+  /** A command of the shell that asks for the URL as the pod's application would. */
+  readonly curl: (url: string) => string;
   /** Host names that resolve there, besides localhost and the pod's own. */
   readonly setHosts: (hosts: readonly (readonly [name: string, address: string])[]) => Promise<void>;
   /** An nftables transaction that makes virtual addresses of Services reach their endpoints. */
@@ -44,27 +53,18 @@ export interface PodNetwork {
   readonly remove: () => Promise<void>;
 }
 
-/** A bridge on this machine with one network namespace for each pod, all of it removed by `close`. */
+/** Where pods run on this machine; all of it is gone after `close`. */
 export interface Network {
-  /** The bridge's own address of the primary family, on which the control plane listens. */
+  /** An address of the primary family, on which the control plane listens. */
   readonly gateway: string;
   readonly families: readonly IpFamily[];
   readonly addPod: (pod: string) => Promise<PodNetwork>;
+  /** The injected pod, with what the control plane has to know of where it runs. */
+  readonly place: (pod: V1Pod) => V1Pod;
+  /** How proxies are called that nothing is redirected to; none where it is. Throws an Error with the cure. */
+  readonly sidecars: (pods: readonly Pod[], services: readonly Service[]) => readonly Sidecar[];
   readonly close: () => Promise<void>;
 }
-
-/** An abstract socket is held by one process at a time and is free again when that ends, however it ends. */
-const takeSlot = async (): Promise<{ readonly slot: number; readonly lock: Server }> => {
-  for (let slot = 1; slot < 250; slot += 1) {
-    const lock = await new Promise<Server | undefined>((resolve) => {
-      const server = createServer();
-      server.once("error", () => resolve(undefined));
-      server.listen(`\0heddle-network-${slot}`, () => resolve(server));
-    });
-    if (lock !== undefined) return { slot, lock: lock.unref() };
-  }
-  throw new Error("250 meshes run on this machine already; end one of them");
-};
 
 /** Ends with this process, however that ends. */
 const become = ({ uid, gid, capabilities = [] }: ProcessUser): readonly string[] => [
@@ -74,24 +74,29 @@ const become = ({ uid, gid, capabilities = [] }: ProcessUser): readonly string[]
   "--",
 ];
 
-const removeNamespace = async (name: string): Promise<void> => {
+/** Orphaned connections keep a namespace alive for minutes: its device is deleted by name. */
+const removeNamespace = async (name: string, device: string | undefined): Promise<void> => {
   await run("ip", "netns", "delete", name).catch(() => undefined);
+  if (device !== undefined) await run("ip", "link", "delete", device).catch(() => undefined);
   await rm(`/etc/netns/${name}`, { recursive: true, force: true });
 };
 
 /** What a run that was killed has left in this slot. */
-const clearSlot = async (bridge: string, prefix: string): Promise<void> => {
+const clearSlot = async (bridge: string, prefix: string, devicePrefix: string): Promise<void> => {
   const names = await readdir("/run/netns").catch(() => []);
-  for (const name of names.filter((candidate) => candidate.startsWith(prefix))) await removeNamespace(name);
+  for (const name of names.filter((candidate) => candidate.startsWith(prefix))) await removeNamespace(name, undefined);
+  const devices = await readdir("/sys/class/net");
+  for (const device of devices.filter((candidate) => candidate.startsWith(devicePrefix)))
+    await run("ip", "link", "delete", device).catch(() => undefined);
   await run("ip", "link", "delete", bridge).catch(() => undefined);
 };
 
 /**
- * Makes the bridge. A pod has a default route to it, so that a connection to a cluster IP is routable until the pod's
+ * Makes a bridge, and for each pod a network namespace. A pod has a default route to it, so that a connection to a cluster IP is routable until the pod's
  * redirect rules take it.
  */
 export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): Promise<Network> => {
-  const { slot, lock } = await takeSlot();
+  const { number: slot, release } = await takeSlot("network");
   const bridge = `heddle-run${slot}`;
   const prefix = `heddle-${slot}-`;
   const inFamily = {
@@ -101,9 +106,11 @@ export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): P
   const lengthOf = { IPv4: 24, IPv6: 64 } as const;
   const addressLine = (family: IpFamily, host: number, device: string): string =>
     `address add ${inFamily[family](host)}/${lengthOf[family]} dev ${device}${family === "IPv6" ? " nodad" : ""}`;
-  const namespaces = new Set<string>();
+  const devicePrefix = `hd${slot}-`;
+  /** Devices on the bridge by namespace. */
+  const namespaces = new Map<string, string>();
   let last = 1;
-  await clearSlot(bridge, prefix);
+  await clearSlot(bridge, prefix, devicePrefix);
   const setUp = [
     `link add ${bridge} type bridge`,
     `link set ${bridge} up`,
@@ -114,10 +121,10 @@ export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): P
   const addPod = async (pod: string): Promise<PodNetwork> => {
     const host = ++last;
     const name = `${prefix}${pod}`;
-    const device = `hd${slot}-${host}`;
+    const device = `${devicePrefix}${host}`;
     const addresses = families.map((family) => inFamily[family](host));
     await run("ip", "netns", "add", name);
-    namespaces.add(name);
+    namespaces.set(name, device);
     await runWith(
       [`link add ${device} type veth peer name eth0 netns ${name}`, `link set ${device} master ${bridge} up`].join(
         "\n",
@@ -151,6 +158,9 @@ export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): P
     let services = "";
     return {
       addresses,
+      applicationAddress: families[0] === "IPv6" ? "::1" : "127.0.0.1",
+      fit: (container) => container,
+      curl: (url) => `ip netns exec ${name} setpriv --reuid=65534 curl ${url}`,
       wrap: (words, user) => [...["ip", "netns", "exec", name], ...(user === undefined ? [] : become(user)), ...words],
       setHosts,
       setServices: async (ruleset) => {
@@ -160,16 +170,23 @@ export const createNetwork = async (families: readonly IpFamily[] = ["IPv4"]): P
       },
       remove: async () => {
         namespaces.delete(name);
-        await removeNamespace(name);
+        await removeNamespace(name, device);
       },
     };
   };
 
   const close = async (): Promise<void> => {
-    await Promise.all([...namespaces].map(removeNamespace));
+    await Promise.all([...namespaces].map(([name, device]) => removeNamespace(name, device)));
     await run("ip", "link", "delete", bridge).catch(() => undefined);
-    lock.close();
+    release();
   };
 
-  return { gateway: inFamily[families[0] ?? "IPv4"](1), families, addPod, close };
+  return {
+    gateway: inFamily[families[0] ?? "IPv4"](1),
+    families,
+    addPod,
+    place: (pod) => pod,
+    sidecars: () => [],
+    close,
+  };
 };

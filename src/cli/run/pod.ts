@@ -116,7 +116,9 @@ export const startPod = async (
   const death = Promise.withResolvers<string>();
   let isEnding = false;
 
-  const launch = (container: V1Container): void => {
+  const launch = (written: V1Container): void => {
+    const container = network.fit(written, pod);
+    if (container === undefined) return;
     const [program = "", ...rest] = wordsOf(container);
     const log = createWriteStream(join(folder, `${container.name}.log`));
     const child = spawn(program, rest, {
@@ -170,7 +172,9 @@ export const startPod = async (
           await new Promise((resolve) => setTimeout(resolve, 50));
         continue;
       }
-      const [program = "", ...rest] = wordsOf(container);
+      const fitted = network.fit(container, pod);
+      if (fitted === undefined) continue;
+      const [program = "", ...rest] = wordsOf(fitted);
       await run(program, ...rest).catch((error: Error) => {
         throw new Error(`pod ${name}: init container ${container.name}: ${error.message}`);
       });

@@ -21,7 +21,7 @@ export const isSelected = (service: Service, pod: Pod): boolean => {
   );
 };
 
-const targetOf = (port: ServicePort, pod: Pod): number | undefined => {
+export const targetOf = (port: ServicePort, pod: Pod): number | undefined => {
   const target = (port.targetPort as number | string | undefined) ?? port.port;
   if (typeof target === "number" || /^\d+$/.test(target)) return Number(target);
   return (pod.spec?.containers ?? []).flatMap(({ ports }) => ports ?? []).find(({ name }) => name === target)

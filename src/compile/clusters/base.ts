@@ -1,7 +1,13 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import type { MeshConfig } from "../../api/meshconfig.js";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
-import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
-import type { CircuitBreakers_ThresholdsSchema } from "../../proto/envoy/config/cluster/v3/circuit_breaker_pb.js";
+import type { RetryBudget } from "../../api/networking/traffic-policy.js";
+import {
+  CircuitBreakers_Thresholds_RetryBudgetSchema,
+  type CircuitBreakers_ThresholdsSchema,
+} from "../../proto/envoy/config/cluster/v3/circuit_breaker_pb.js";
 import type { ClusterSchema } from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
 import { durationOf, durationOfText } from "../duration.js";
 import type { Init } from "../init.js";
@@ -11,26 +17,31 @@ const unlimited = 4_294_967_295;
 const orUnlimited = (limit: number | undefined): number => (limit === undefined || limit <= 0 ? unlimited : limit);
 
 type Policy = Pick<TrafficPolicy, "connectionPool" | "retryBudget">;
-type Mesh = MeshConfig & MeshTrafficSettings;
+/** Field 3 of RetryBudget, budget_interval, is newer than our Envoy types. */
+const budgetIntervalField = 3;
+
+const retryBudgetOf = ({ percent = 20, minRetryConcurrency, budgetInterval }: RetryBudget) => {
+  const budget = create(CircuitBreakers_Thresholds_RetryBudgetSchema, {
+    budgetPercent: { value: percent },
+    minRetryConcurrency: minRetryConcurrency || 3,
+  });
+  const interval = durationOfText(budgetInterval);
+  if (interval !== undefined) {
+    const data = new BinaryWriter().bytes(toBinary(DurationSchema, create(DurationSchema, interval))).finish();
+    budget.$unknown = [{ no: budgetIntervalField, wireType: WireType.LengthDelimited, data }];
+  }
+  return budget;
+};
 
 const thresholds = ({ connectionPool, retryBudget }: Policy): Init<typeof CircuitBreakers_ThresholdsSchema> => {
   const { tcp, http } = connectionPool ?? {};
-  const budgetInterval = durationOfText(retryBudget?.budgetInterval);
   return {
     maxConnections: orUnlimited(tcp?.maxConnections),
     maxPendingRequests: orUnlimited(http?.http1MaxPendingRequests),
     maxRequests: orUnlimited(http?.http2MaxRequests),
     maxRetries: orUnlimited(http?.maxRetries),
     trackRemaining: true,
-    ...(retryBudget === undefined
-      ? {}
-      : {
-          retryBudget: {
-            budgetPercent: { value: retryBudget.percent ?? 20 },
-            minRetryConcurrency: retryBudget.minRetryConcurrency || 3,
-            ...(budgetInterval === undefined ? {} : { budgetInterval }),
-          },
-        }),
+    ...(retryBudget === undefined ? {} : { retryBudget: retryBudgetOf(retryBudget) }),
   };
 };
 
@@ -41,7 +52,7 @@ const keepaliveSeconds = (text: string | undefined): number | undefined => {
 };
 
 /** Field by field: the policy's, else the mesh's. */
-const keepalive = (policy: Policy, mesh: Mesh) => {
+const keepalive = (policy: Policy, mesh: MeshConfig) => {
   const own = policy.connectionPool?.tcp?.tcpKeepalive;
   if (own === undefined && mesh.tcpKeepalive === undefined) return {};
   const probes = own?.probes || mesh.tcpKeepalive?.probes || undefined;
@@ -59,7 +70,7 @@ const keepalive = (policy: Policy, mesh: Mesh) => {
 };
 
 /** What every cluster has: its name and the limits of its connections. */
-export const baseCluster = (name: string, mesh: Mesh, policy: Policy = {}): Init<typeof ClusterSchema> => ({
+export const baseCluster = (name: string, mesh: MeshConfig, policy: Policy = {}): Init<typeof ClusterSchema> => ({
   name,
   connectTimeout:
     durationOfText(policy.connectionPool?.tcp?.connectTimeout) ?? durationOf(mesh.connectTimeoutMilliseconds),

@@ -1,23 +1,13 @@
-import { create } from "@bufbuild/protobuf";
-import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
 import type { Endpoint, MeshService, ServicePort } from "../../model/service.js";
-import {
-  Cluster_DiscoveryType,
-  Cluster_DnsLookupFamily,
-  type ClusterSchema,
-} from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
-import { ClusterConfigSchema } from "../../proto/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.js";
-import type { DnsCacheConfigSchema } from "../../proto/envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache_pb.js";
+import { Cluster_DiscoveryType, type ClusterSchema } from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
 import { durationOf } from "../duration.js";
-import { packed } from "../encode.js";
 import { loadAssignment } from "../endpoints/assignment.js";
 import type { Init } from "../init.js";
 import { fromStream } from "../tls.js";
+import { dynamicDnsDiscovery, lookupFamily } from "./dynamic-dns.js";
 import type { OutboundClusterOptions } from "./options.js";
 
 type ClusterInit = Init<typeof ClusterSchema>;
-
-const defaultRefreshRateMilliseconds = 60_000;
 
 /** How the endpoints of a cluster are found; `original-destination` and `dynamic-dns` choose them too. */
 export type Discovery = MeshService["resolution"] | "none";
@@ -28,17 +18,11 @@ export const discoveryOf = ({ service, policy }: OutboundClusterOptions): Discov
     ? "original-destination"
     : service.resolution;
 
-const lookupFamily = (families: OutboundClusterOptions["families"]): Cluster_DnsLookupFamily => {
-  if (families === undefined) return Cluster_DnsLookupFamily.V4_PREFERRED;
-  if (!families.includes("IPv6")) return Cluster_DnsLookupFamily.V4_ONLY;
-  return families.includes("IPv4") ? Cluster_DnsLookupFamily.ALL : Cluster_DnsLookupFamily.V6_ONLY;
-};
-
 /** The answer's lifetime decides when to ask again; the mesh's rate does for failures. */
 const dns = ({ families, mesh }: Pick<OutboundClusterOptions, "families" | "mesh">): ClusterInit => ({
   dnsLookupFamily: lookupFamily(families),
   respectDnsTtl: true,
-  dnsRefreshRate: durationOf(mesh.dnsRefreshRateMilliseconds ?? defaultRefreshRateMilliseconds),
+  dnsRefreshRate: durationOf(mesh.dnsRefreshRateMilliseconds),
 });
 
 /** The host itself, which is a DNS name. */
@@ -54,6 +38,7 @@ const hostEndpoint = ({ host, namespace }: MeshService, port: ServicePort): Endp
   zone: "",
   subzone: "",
   nodeName: undefined,
+  isDraining: false,
   weight: 1,
 });
 
@@ -84,37 +69,6 @@ const inline = (options: OutboundClusterOptions, name: string, type: Cluster_Dis
   };
 };
 
-/** The DNS cache of a wildcard host; the cluster and the filters that fill it must say the same. */
-export const dnsCacheConfig = (
-  { host }: Pick<MeshService, "host">,
-  families: OutboundClusterOptions["families"],
-  mesh: MeshTrafficSettings,
-): Init<typeof DnsCacheConfigSchema> => ({
-  name: host,
-  dnsLookupFamily: lookupFamily(families),
-  dnsRefreshRate: durationOf(mesh.dnsRefreshRateMilliseconds ?? defaultRefreshRateMilliseconds),
-});
-
-const dynamicDns = ({ service, families, mesh }: OutboundClusterOptions): ClusterInit => ({
-  clusterDiscoveryType: {
-    case: "clusterType",
-    value: {
-      name: "envoy.clusters.dynamic_forward_proxy",
-      typedConfig: packed(
-        ClusterConfigSchema,
-        create(ClusterConfigSchema, {
-          clusterImplementationSpecifier: {
-            case: "dnsCacheConfig",
-            value: dnsCacheConfig(service, families, mesh),
-          },
-          // Else Envoy refuses a rule that fixes the server's name: it is the author's to say.
-          allowInsecureClusterOptions: true,
-        }),
-      ),
-    },
-  },
-});
-
 /** A ServiceEntry's port may lead to another of the destination. */
 const originalDestination = ({ service, port }: OutboundClusterOptions): ClusterInit => ({
   clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
@@ -137,7 +91,7 @@ export const discovery = (kind: Discovery, options: OutboundClusterOptions, name
     case "dns-round-robin":
       return inline(options, name, Cluster_DiscoveryType.LOGICAL_DNS);
     case "dynamic-dns":
-      return dynamicDns(options);
+      return dynamicDnsDiscovery(options.families, options.mesh);
     case "none":
       return { clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC } };
   }

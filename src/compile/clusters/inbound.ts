@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../../api/meshconfig.js";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
-import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
 import {
   type Cluster,
   Cluster_DiscoveryType,
@@ -13,12 +12,11 @@ import { baseCluster } from "./base.js";
 import { blackHoleCluster, passthroughCluster } from "./names.js";
 import { protocolOptions } from "./protocol.js";
 
-type Mesh = MeshConfig & MeshTrafficSettings;
 type InboundPolicy = Pick<TrafficPolicy, "connectionPool" | "retryBudget">;
 
 const originalDestination = (
   name: string,
-  mesh: Mesh,
+  mesh: MeshConfig,
   policy: InboundPolicy = {},
   upstreamBindConfig?: ReturnType<typeof loopbackSource>,
 ): Cluster =>
@@ -38,7 +36,7 @@ const loopbackSource = () => ({
 
 export interface InboundClusterOptions {
   readonly name: string;
-  readonly mesh: Mesh;
+  readonly mesh: MeshConfig;
   /** The limits of connections and requests: of the DestinationRule of the pod's service, or of its Sidecar. */
   readonly policy: InboundPolicy | undefined;
   /** TPROXY: the application is called from the caller's address. */
@@ -62,9 +60,10 @@ export const ingressCluster = (
       endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address } } }] }],
     },
     typedExtensionProtocolOptions: protocolOptions("auto", policy),
+    ...(address.address.case === "pipe" ? {} : { upstreamBindConfig: loopbackSource() }),
   });
 
-export const staticClusters = (mesh: Mesh): readonly Cluster[] => [
+export const staticClusters = (mesh: MeshConfig): readonly Cluster[] => [
   originalDestination(passthroughCluster, mesh),
   create(ClusterSchema, {
     ...baseCluster(blackHoleCluster, mesh),

@@ -9,6 +9,7 @@ import {
   type ClusterSchema,
 } from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
 import type { OutlierDetectionSchema } from "../../proto/envoy/config/cluster/v3/outlier_detection_pb.js";
+import { HealthStatus } from "../../proto/envoy/config/core/v3/health_check_pb.js";
 import { durationOfText } from "../duration.js";
 import type { LocalityRule } from "../endpoints/locality.js";
 import type { Init } from "../init.js";
@@ -88,6 +89,10 @@ export const loadBalancing = (policy: TrafficPolicy, service: MeshService, rule:
   commonLbConfig: {
     healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 },
     ...localities(rule),
+    // Who persists in an endpoint stays there while it drains.
+    ...(service.persistentSession === undefined
+      ? {}
+      : { overrideHostStatus: { statuses: [HealthStatus.UNKNOWN, HealthStatus.HEALTHY, HealthStatus.DRAINING] } }),
   },
 });
 

@@ -1,9 +1,8 @@
 import type { MeshConfig } from "../../api/meshconfig.js";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
-import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
-import type { Endpoint, MeshService, ServicePort } from "../../model/service.js";
-import type { TrafficDistribution } from "../endpoints/locality.js";
+import type { Endpoint, MeshService, ServicePort, TrafficDistribution } from "../../model/service.js";
 import type { ProxyContext } from "../endpoints/priorities.js";
+import type { Families } from "./dynamic-dns.js";
 
 export interface OutboundClusterOptions {
   readonly service: MeshService;
@@ -15,11 +14,11 @@ export interface OutboundClusterOptions {
   readonly policy: TrafficPolicy;
   /** Of the subset. */
   readonly endpoints: readonly Endpoint[];
-  readonly mesh: MeshConfig & MeshTrafficSettings;
+  readonly mesh: MeshConfig;
   /** `namespace/name` of the DestinationRule. */
   readonly source: string | undefined;
   /** What the proxies of this cluster can reach; unknown: IPv4 first. */
-  readonly families?: readonly ("IPv4" | "IPv6")[] | undefined;
+  readonly families?: Families;
   /** For DNS, whose endpoints are inside the cluster: the proxy that locality and failover are relative to. */
   readonly proxy?: ProxyContext | undefined;
   readonly trafficDistribution?: TrafficDistribution | undefined;

@@ -62,7 +62,7 @@ export const clusterInputKey = (options: OutboundClusterOptions): string => {
       : [];
   return JSON.stringify([
     kind,
-    usesMeshTls ? peersOf(service, endpoints, mesh.trustDomain) : [],
+    usesMeshTls ? peersOf(service, endpoints, mesh) : [],
     usesMeshTls && endpoints.some(({ isInMesh }) => isInMesh),
     kind === "original-destination" && isAllInMesh(endpoints),
     inlined,

@@ -2,7 +2,6 @@ import { create, toJson } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { MeshConfig } from "../../api/meshconfig.js";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
-import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
 import type { Protocol } from "../../model/protocol.js";
 import type { Http2ProtocolOptionsSchema } from "../../proto/envoy/config/core/v3/protocol_pb.js";
 import { HttpProtocolOptionsSchema } from "../../proto/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
@@ -19,11 +18,7 @@ type Policy = Pick<TrafficPolicy, "connectionPool" | "outlierDetection">;
  * What the cluster speaks: a port of plain HTTP may be upgraded, a port whose protocol is told from the client's first
  * bytes never is, since the client's version is all that is known of the server.
  */
-export const spokenProtocol = (
-  declared: Protocol,
-  policy: Policy,
-  mesh: MeshConfig & MeshTrafficSettings,
-): Protocol => {
+export const spokenProtocol = (declared: Protocol, policy: Policy, mesh: MeshConfig): Protocol => {
   const { useClientProtocol, h2UpgradePolicy } = policy.connectionPool?.http ?? {};
   if (useClientProtocol === true || declared === "auto" || declared === "http2") return declared;
   if (h2UpgradePolicy === "UPGRADE") return "http2";

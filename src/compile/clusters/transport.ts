@@ -1,10 +1,20 @@
 import type { ClientTlsSettings } from "../../api/networking/client-tls.js";
+import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
 import type { Protocol } from "../../model/protocol.js";
 import type { Endpoint, MeshService } from "../../model/service.js";
 import type { ClusterSchema } from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
 import type { TransportSocket } from "../../proto/envoy/config/core/v3/base_pb.js";
 import type { Init } from "../init.js";
-import { clientAlpn, clientTls, originateTls, plaintext, type SanMatch, withProxyProtocol } from "../tls.js";
+import {
+  clientAlpn,
+  clientTls,
+  originateTls,
+  plaintext,
+  type SanMatch,
+  type TrustedDomains,
+  trustDomainsOf,
+  withProxyProtocol,
+} from "../tls.js";
 import { sniOf } from "./names.js";
 import type { OutboundClusterOptions } from "./options.js";
 
@@ -20,21 +30,29 @@ const fromRule = { sni: false, subjectAltName: false };
 export const peersOf = (
   service: MeshService,
   endpoints: readonly Endpoint[],
-  trustDomain: string,
+  mesh: TrustedDomains,
 ): readonly SanMatch[] => {
+  const domains = trustDomainsOf(mesh);
   const accounts = new Set(
     endpoints
       .filter(({ isInMesh }) => isInMesh)
-      .map(
-        ({ namespace, serviceAccount }) => `spiffe://${trustDomain}/ns/${namespace}/sa/${serviceAccount ?? "default"}`,
+      .flatMap(({ namespace, serviceAccount }) =>
+        domains.map((domain) => `spiffe://${domain}/ns/${namespace}/sa/${serviceAccount ?? "default"}`),
       ),
   );
   return accounts.size === 0
-    ? [{ case: "prefix", value: `spiffe://${trustDomain}/ns/${service.namespace}/sa/` }]
+    ? domains.map((domain) => ({ case: "prefix" as const, value: `spiffe://${domain}/ns/${service.namespace}/sa/` }))
     : [...accounts].sort().map((value) => ({ case: "exact" as const, value }));
 };
 
-const alpnOf = (protocol: Protocol): readonly string[] => (protocol === "auto" ? clientAlpn.tcp : clientAlpn[protocol]);
+/** Marks HTTP of the mesh and lets the other side tell its version from the first bytes. */
+const anyHttpAlpn = ["istio-http/1.1", "istio"] as const;
+
+const alpnOf = (protocol: Protocol, policy: TrafficPolicy): readonly string[] => {
+  if (protocol === "auto") return clientAlpn.tcp;
+  if (protocol !== "tcp" && policy.connectionPool?.http?.useClientProtocol === true) return anyHttpAlpn;
+  return clientAlpn[protocol];
+};
 
 export const isAllInMesh = (endpoints: readonly Endpoint[]): boolean =>
   endpoints.length > 0 && endpoints.every(({ isInMesh }) => isInMesh);
@@ -44,16 +62,16 @@ const explicitPeers = (tls: ClientTlsSettings, { service, endpoints, mesh }: Out
   if (names.length > 0) return names.map((value): SanMatch => ({ case: "exact", value }));
   // Who stands outside the mesh and yet speaks with its certificates, such as a gateway, may be anyone of it.
   return service.isExternal && !endpoints.some(({ isInMesh }) => isInMesh)
-    ? [{ case: "prefix" as const, value: `spiffe://${mesh.trustDomain}/` }]
-    : peersOf(service, endpoints, mesh.trustDomain);
+    ? trustDomainsOf(mesh).map((domain) => ({ case: "prefix" as const, value: `spiffe://${domain}/` }))
+    : peersOf(service, endpoints, mesh);
 };
 
 const meshTls = (options: OutboundClusterOptions, protocol: Protocol, tls?: ClientTlsSettings): TransportSocket => {
-  const { service, port, subset, endpoints, mesh } = options;
+  const { service, port, subset, endpoints, mesh, policy } = options;
   return clientTls(
     tls?.sni || sniOf(service.host, port.port, subset),
-    alpnOf(protocol),
-    tls === undefined ? peersOf(service, endpoints, mesh.trustDomain) : explicitPeers(tls, options),
+    alpnOf(protocol, policy),
+    tls === undefined ? peersOf(service, endpoints, mesh) : explicitPeers(tls, options),
   );
 };
 

@@ -1,17 +1,17 @@
 import { create } from "@bufbuild/protobuf";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
-import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
-import type { Endpoint, ServicePort } from "../../model/service.js";
+import type { Endpoint, ServicePort, TrafficDistribution } from "../../model/service.js";
 import type { AddressSchema } from "../../proto/envoy/config/core/v3/address_pb.js";
+import { HealthStatus } from "../../proto/envoy/config/core/v3/health_check_pb.js";
 import {
   type ClusterLoadAssignment,
   ClusterLoadAssignmentSchema,
 } from "../../proto/envoy/config/endpoint/v3/endpoint_pb.js";
 import type { Init } from "../init.js";
-import { localityRule, type TrafficDistribution } from "./locality.js";
+import { type LocalityMesh, localityRule } from "./locality.js";
 import { endpointGroups, type ProxyContext } from "./priorities.js";
 
-export { dependsOnProxy, dependsOnProxyLabels, type TrafficDistribution } from "./locality.js";
+export { dependsOnProxy, dependsOnProxyLabels } from "./locality.js";
 export type { ProxyContext, ProxyLocality } from "./priorities.js";
 
 const inMesh = { "envoy.transport_socket_match": { tlsMode: "istio" } };
@@ -48,7 +48,7 @@ export interface LoadAssignmentOptions {
   /** Of the subset. */
   readonly endpoints: readonly Endpoint[];
   readonly policy: TrafficPolicy;
-  readonly mesh: MeshTrafficSettings;
+  readonly mesh: LocalityMesh;
   /** Whom it is for, where `dependsOnProxy`; without one, endpoints are not ranked. */
   readonly proxy: ProxyContext | undefined;
   readonly trafficDistribution?: TrafficDistribution | undefined;
@@ -69,6 +69,7 @@ export const loadAssignment = (options: LoadAssignmentOptions): ClusterLoadAssig
         loadBalancingWeight: Math.max(1, endpoint.weight),
         hostIdentifier: { case: "endpoint" as const, value: { address: addressOf(endpoint, port)! } },
         metadata: { filterMetadata: endpoint.isInMesh ? inMesh : {} },
+        ...(endpoint.isDraining ? { healthStatus: HealthStatus.DRAINING } : {}),
       })),
     })),
   });

@@ -1,9 +1,11 @@
+import type { MeshConfig } from "../../api/meshconfig.js";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
 import type { LocalityLbSetting, ZoneAwareLbSetting } from "../../api/networking/load-balancer.js";
-import type { MeshTrafficSettings } from "../../api/networking/mesh-traffic.js";
+import type { TrafficDistribution } from "../../model/service.js";
+
+export type LocalityMesh = Pick<MeshConfig, "localityLbSetting">;
 
 /** Of a Kubernetes Service; PreferClose is the old name of PreferSameZone. */
-export type TrafficDistribution = "PreferClose" | "PreferSameZone" | "PreferSameNode";
 
 const nearLabels = [
   "topology.istio.io/network",
@@ -47,7 +49,7 @@ const ofZones = (setting: ZoneAwareLbSetting): LocalityRule =>
 /** The DestinationRule's setting, else the Service's trafficDistribution, else the mesh's: each as a whole. */
 export const localityRule = (
   policy: TrafficPolicy,
-  mesh: MeshTrafficSettings,
+  mesh: LocalityMesh,
   trafficDistribution?: TrafficDistribution,
 ): LocalityRule => {
   const { localityLbSetting, zoneAwareLbSetting } = policy.loadBalancer ?? {};
@@ -56,21 +58,20 @@ export const localityRule = (
   if (localityLbSetting !== undefined) return ofLocality(localityLbSetting, false, hasOutlierDetection);
   if (trafficDistribution !== undefined)
     return ofLocality({ failoverPriority: [...nearness[trafficDistribution]] }, true, hasOutlierDetection);
-  if (mesh.zoneAwareLbSetting !== undefined) return ofZones(mesh.zoneAwareLbSetting);
-  return ofLocality(mesh.localityLbSetting ?? {}, false, hasOutlierDetection);
+  return ofLocality(mesh.localityLbSetting, false, hasOutlierDetection);
 };
 
 /** Whether endpoints are ranked or weighted by where the proxy is: each place has its own assignment then. */
 export const dependsOnProxy = (
   policy: TrafficPolicy,
-  mesh: MeshTrafficSettings,
+  mesh: LocalityMesh,
   trafficDistribution?: TrafficDistribution,
 ): boolean => localityRule(policy, mesh, trafficDistribution).kind !== "none";
 
 /** Whether the proxy's labels and node matter too, beside its locality. */
 export const dependsOnProxyLabels = (
   policy: TrafficPolicy,
-  mesh: MeshTrafficSettings,
+  mesh: LocalityMesh,
   trafficDistribution?: TrafficDistribution,
 ): boolean => priorityLabelsOf(localityRule(policy, mesh, trafficDistribution)).some((label) => !label.includes("="));
 

@@ -5,11 +5,12 @@ import { TrafficDirection } from "../../proto/envoy/config/core/v3/base_pb.js";
 import type { Filter, FilterChain } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import { type Listener, ListenerSchema } from "../../proto/envoy/config/listener/v3/listener_pb.js";
 import { blackHoleCluster, inboundClusterName, inboundPassthroughCluster } from "../clusters/names.js";
-import { httpConnectionManager, tcpProxy } from "../http.js";
+import { httpConnectionManager } from "../http.js";
 import { inboundRoutes, passthroughRoutes } from "../routes/inbound.js";
 import { meshHttpAlpn, meshTcpAlpn, serverTls } from "../tls.js";
 import { anyAddress, boundAddress, type IpFamilies, inboundPort } from "./addresses.js";
 import { chain, detection, httpInspector, originalDst, originalSrc, plainHttp, tlsInspector } from "./chains.js";
+import { tcpProxy } from "./tcp-proxy.js";
 
 /** One port that the pod serves, by Services or by its Sidecar. */
 export interface ServedPort {
@@ -18,7 +19,7 @@ export interface ServedPort {
 }
 
 const permissiveTls = (mesh: MeshConfig, alpn: readonly string[]) => ({
-  transportSocket: serverTls(mesh.trustDomain, alpn),
+  transportSocket: serverTls(mesh, alpn),
 });
 
 /**
@@ -37,6 +38,7 @@ const permissiveChains = (
   const http = (): Filter =>
     httpConnectionManager({
       direction: "inbound",
+      mesh,
       statPrefix: `inbound_${label}`,
       routes: {
         inline:
@@ -59,17 +61,22 @@ const permissiveChains = (
       ];
     case "tcp":
       return [
-        chain(`${label}-mtls-tcp`, { ...tls, applicationProtocols: anyMeshAlpn }, [tcpProxy(cluster)], tcpTls),
-        chain(`${label}-tls`, tls, [tcpProxy(cluster)]),
-        chain(`${label}-tcp`, raw, [tcpProxy(cluster)]),
+        chain(`${label}-mtls-tcp`, { ...tls, applicationProtocols: anyMeshAlpn }, [tcpProxy(cluster, mesh)], tcpTls),
+        chain(`${label}-tls`, tls, [tcpProxy(cluster, mesh)]),
+        chain(`${label}-tcp`, raw, [tcpProxy(cluster, mesh)]),
       ];
     case "auto":
       return [
         chain(`${label}-mtls-http`, { ...tls, applicationProtocols: [...meshHttpAlpn] }, [http()], httpTls),
-        chain(`${label}-mtls-tcp`, { ...tls, applicationProtocols: [...meshTcpAlpn] }, [tcpProxy(cluster)], tcpTls),
-        chain(`${label}-tls`, tls, [tcpProxy(cluster)]),
+        chain(
+          `${label}-mtls-tcp`,
+          { ...tls, applicationProtocols: [...meshTcpAlpn] },
+          [tcpProxy(cluster, mesh)],
+          tcpTls,
+        ),
+        chain(`${label}-tls`, tls, [tcpProxy(cluster, mesh)]),
         chain(`${label}-http`, { ...raw, ...plainHttp("http1", "http2") }, [http()]),
-        chain(`${label}-tcp`, raw, [tcpProxy(cluster)]),
+        chain(`${label}-tcp`, raw, [tcpProxy(cluster, mesh)]),
       ];
   }
 };
@@ -89,7 +96,6 @@ export const virtualInbound = ({ ports, families, isTransparent, mesh }: Virtual
     name: "virtualInbound",
     ...anyAddress(inboundPort, families),
     trafficDirection: TrafficDirection.INBOUND,
-    ...(isTransparent ? { transparent: true } : {}),
     listenerFilters: [
       originalDst(),
       ...(isTransparent ? [originalSrc()] : []),
@@ -97,7 +103,7 @@ export const virtualInbound = ({ ports, families, isTransparent, mesh }: Virtual
       httpInspector(ports.filter(({ protocol }) => protocol !== "auto").map(({ port }) => port)),
     ],
     filterChains: [
-      chain("virtualInbound-blackhole", { destinationPort: inboundPort }, [tcpProxy(blackHoleCluster)]),
+      chain("virtualInbound-blackhole", { destinationPort: inboundPort }, [tcpProxy(blackHoleCluster, mesh)]),
       ...ports.flatMap((port) => permissiveChains(port, mesh)),
       ...permissiveChains(undefined, mesh),
     ],

@@ -3,25 +3,31 @@ import type { MeshConfig } from "../../api/meshconfig.js";
 import { TrafficDirection } from "../../proto/envoy/config/core/v3/base_pb.js";
 import type { FilterChain } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import { type Listener, ListenerSchema } from "../../proto/envoy/config/listener/v3/listener_pb.js";
+import { dynamicDnsHttpFilter } from "../clusters/dynamic-dns.js";
 import { blackHoleCluster, passthroughCluster } from "../clusters/names.js";
-import { httpConnectionManager, offerAlpn, tcpProxy } from "../http.js";
+import { httpConnectionManager, offerAlpn } from "../http.js";
 import { clientAlpn } from "../tls.js";
 import { anyAddress, boundAddress, type IpFamilies, outboundPort, socketAddress, wildcardOf } from "./addresses.js";
 import { chain, detection, httpInspector, plainHttp, tlsInspector } from "./chains.js";
+import { tcpProxy } from "./tcp-proxy.js";
 
-export type OutboundTrafficPolicy = MeshConfig["outboundTrafficPolicy"];
+/** The cluster that takes what is for nobody known: passed on as it is, or to an egress proxy. Undefined refuses it. */
+export type UnknownTraffic = string | undefined;
+
+export const unknownTrafficOf = (policy: MeshConfig["outboundTrafficPolicy"]): UnknownTraffic =>
+  policy === "ALLOW_ANY" ? passthroughCluster : undefined;
 
 const outbound = { bindToPort: false, trafficDirection: TrafficDirection.OUTBOUND } as const;
 
-const unknownTcp = (policy: OutboundTrafficPolicy) =>
-  tcpProxy(policy === "ALLOW_ANY" ? passthroughCluster : blackHoleCluster);
+const unknownTcp = (unknown: UnknownTraffic, mesh: MeshConfig) => tcpProxy(unknown ?? blackHoleCluster, mesh);
 
 /** HTTP told from the client's first bytes: a chain for HTTP/1 and one for HTTP/2, which offer different ALPN. */
-const detectedHttpChains = (statPrefix: string, routeName: string): readonly FilterChain[] =>
+const detectedHttpChains = (statPrefix: string, routeName: string, mesh: MeshConfig): readonly FilterChain[] =>
   (["http1", "http2"] as const).map((version) =>
     chain(version, plainHttp(version), [
       httpConnectionManager({
         direction: "outbound",
+        mesh,
         statPrefix,
         routes: { name: routeName },
         filters: [offerAlpn(version === "http1" ? clientAlpn.http : clientAlpn.http2)],
@@ -30,15 +36,15 @@ const detectedHttpChains = (statPrefix: string, routeName: string): readonly Fil
   );
 
 /** Takes all that is redirected; hands it to the listener of its original destination, else passes it on. */
-export const virtualOutbound = (families: IpFamilies, policy: OutboundTrafficPolicy): Listener =>
+export const virtualOutbound = (families: IpFamilies, unknown: UnknownTraffic, mesh: MeshConfig): Listener =>
   create(ListenerSchema, {
     name: "virtualOutbound",
     ...anyAddress(outboundPort, families),
     trafficDirection: TrafficDirection.OUTBOUND,
     useOriginalDst: true,
     filterChains: [
-      chain("virtualOutbound-trap", { destinationPort: outboundPort }, [tcpProxy(blackHoleCluster)]),
-      chain("virtualOutbound-catchall-tcp", {}, [unknownTcp(policy)]),
+      chain("virtualOutbound-trap", { destinationPort: outboundPort }, [tcpProxy(blackHoleCluster, mesh)]),
+      chain("virtualOutbound-catchall-tcp", {}, [unknownTcp(unknown, mesh)]),
     ],
   });
 
@@ -49,8 +55,10 @@ export interface PortListenerOptions {
   readonly port: number;
   readonly families: IpFamilies;
   readonly mesh: MeshConfig;
-  readonly policy: OutboundTrafficPolicy;
+  readonly unknown: UnknownTraffic;
   readonly hasHttp: boolean;
+  /** Whether requests can be for any host that DNS knows. */
+  readonly isDynamic: boolean;
   /** Chains by server name or destination range, of services that have no address of their own. */
   readonly chains: readonly FilterChain[];
   /** Takes what no chain takes; undefined passes it on to where it was going, or refuses it. */
@@ -65,8 +73,10 @@ export const portListener = (options: PortListenerOptions): Listener => {
   const http = chain("http", plainHttp("http1", "http2"), [
     httpConnectionManager({
       direction: "outbound",
+      mesh,
       statPrefix: `outbound_0.0.0.0_${port}`,
       routes: { name: String(port) },
+      ...(options.isDynamic ? { filters: [dynamicDnsHttpFilter(families, mesh)] } : {}),
     }),
   ]);
   return create(ListenerSchema, {
@@ -76,7 +86,7 @@ export const portListener = (options: PortListenerOptions): Listener => {
     ...(bind === undefined ? anyAddress(port, families) : { bindToPort: true, address: boundAddress(bind, port) }),
     listenerFilters: [tlsInspector(), ...(options.hasHttp ? [httpInspector()] : [])],
     filterChains: [...(options.hasHttp ? [http] : []), ...options.chains],
-    defaultFilterChain: options.otherwise ?? chain("PassthroughFilterChain", {}, [unknownTcp(options.policy)]),
+    defaultFilterChain: options.otherwise ?? chain("PassthroughFilterChain", {}, [unknownTcp(options.unknown, mesh)]),
   });
 };
 
@@ -99,7 +109,7 @@ export const addressListener = (options: AddressListenerOptions): Listener => {
   const byName = chains.some(({ filterChainMatch }) => (filterChainMatch?.serverNames.length ?? 0) > 0);
   const inspects = detectedRoutes !== undefined || byName;
   const detected =
-    detectedRoutes === undefined ? [] : detectedHttpChains(`outbound_${address}_${port}`, detectedRoutes);
+    detectedRoutes === undefined ? [] : detectedHttpChains(`outbound_${address}_${port}`, detectedRoutes, mesh);
   return create(ListenerSchema, {
     ...outbound,
     ...(inspects ? detection(mesh) : {}),

@@ -1,6 +1,8 @@
 import type { MeshService, ServicePort } from "../../model/service.js";
 import type { Destination } from "../../model/virtual-service-rules.js";
 import type { FilterChain } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
+import { accessLogs } from "../access-log.js";
+import { dynamicDnsSniFilter } from "../clusters/dynamic-dns.js";
 import { outboundClusterName } from "../clusters/names.js";
 import { tcpProxyPolicy } from "../clusters/route-policy.js";
 import type { PortPart } from "../port-part.js";
@@ -37,7 +39,10 @@ const l4Of = (lookup: Recording, service: MeshService, port: ServicePort) => {
   /** Pools, hashing and tunnels are those of where the connection goes; of several, the first. */
   const proxyTo = (clusters: L4Route["clusters"], destination: Destination) => {
     const found = policyOf(destination);
-    return weightedTcpProxy(clusters, found === undefined ? {} : tcpProxyPolicy(found.policy, found.service));
+    return weightedTcpProxy(clusters, {
+      ...(found === undefined ? {} : tcpProxyPolicy(found.policy, found.service)),
+      accessLog: accessLogs(lookup.snapshot.mesh),
+    });
   };
   const routes = rule === undefined ? [] : [...tlsRoutes(rule, context), ...tcpRoutes(rule, context)];
   const isGeneral = ({ match }: L4Route): boolean =>
@@ -74,13 +79,13 @@ export const sharedTcp = (lookup: Recording, service: MeshService, port: Service
   const ranges = service.addresses.filter((address) => address.includes("/")).map(rangeOf);
   if (ranges.length > 0)
     return { chains: [...particular, chain(`${service.host}-ranges`, { prefixRanges: ranges }, [general])] };
-  if (port.isTls)
-    return {
-      chains: [
-        ...particular,
-        chain(`${service.host}-tls`, { serverNames: [service.host], transportProtocol: "tls" }, [own]),
-      ],
-    };
+  if (port.isTls) {
+    const { families } = lookup.client;
+    const looksUp = service.resolution === "dynamic-dns";
+    const dns = looksUp ? [dynamicDnsSniFilter(port.port, families, lookup.snapshot.mesh)] : [];
+    const match = { serverNames: [service.host], transportProtocol: "tls" };
+    return { chains: [...particular, chain(`${service.host}-tls`, match, [...dns, own])] };
+  }
   return {
     chains: particular,
     otherwise: { order: `${service.createdAt} ${service.key}`, chain: chain("tcp", {}, [general]) },

@@ -40,7 +40,7 @@ const additions = <T extends Named>(
 
 const noneTaken = (): boolean => false;
 
-/** Listeners that ADD patches bring; a name that `isTaken` by a generated one is refused. Other patches do not touch them. */
+/** Listeners that ADD patches bring; a name that `isTaken` by a generated one is refused. */
 export const addedListeners = (
   set: PatchSet,
   context: PatchContext,

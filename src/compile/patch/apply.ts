@@ -1,20 +1,19 @@
-import { clone, type Message } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 import type { Operation } from "../../api/networking/envoy-filter.js";
-import { merge } from "./merge.js";
+import { merged } from "./merge.js";
 import { type CompiledPatch, typeOf } from "./patches.js";
 import type { PatchReport } from "./report.js";
 import { knownType } from "./types.js";
-import { violationsOf } from "./violations.js";
 
 export const isMerge = ({ operation }: { readonly operation: Operation }): boolean =>
   operation === "MERGE" || operation === "MERGE_AND_REPLACE_LIST";
 
 const typeOfPatch = ({ applyTo }: CompiledPatch) => knownType(typeOf[applyTo as keyof typeof typeOf]);
 
-/** A copy of the patch's value; the caller's type is that of `applyTo`. */
-export const newValue = <T extends Message>({ value, ...patch }: CompiledPatch): T => {
-  if (value === undefined) throw new Error(`${patch.operation} has no value`);
-  return clone(typeOfPatch({ value, ...patch }), value) as T;
+/** The patch's value, shared by all that it goes into; the caller's type is that of `applyTo`. */
+export const newValue = <T extends Message>({ operation, value }: CompiledPatch): T => {
+  if (value === undefined) throw new Error(`${operation} has no value`);
+  return value as T;
 };
 
 /** What `object` becomes by one patch, or itself, with the failure told, if that cannot be. */
@@ -41,26 +40,13 @@ export const attempt = <T>(
   return object;
 };
 
-/** The first rule of Envoy's protos that the merge has broken: what was there before is not the patch's fault. */
-const brokenRule = <T extends Message>(patch: CompiledPatch, before: T, after: T): string | undefined => {
-  const type = typeOfPatch(patch);
-  const violations = violationsOf(type, after);
-  if (violations.length === 0) return undefined;
-  const known = new Set(violationsOf(type, before).map(({ path, message }) => `${path} ${message}`));
-  const broken = violations.find(({ path, message }) => !known.has(`${path} ${message}`));
-  return broken === undefined ? undefined : `${broken.path} ${broken.message}`;
-};
-
-/** The patch's value laid over a copy of `object`; throws if Envoy would refuse the outcome. */
-export const merged = <T extends Message>(patch: CompiledPatch, object: T): T => {
-  const type = typeOfPatch(patch);
-  const target = clone(type, object) as T;
-  if (patch.value !== undefined)
-    merge(type, target, patch.value, { replaceLists: patch.operation === "MERGE_AND_REPLACE_LIST" });
-  const broken = brokenRule(patch, object, target);
-  if (broken !== undefined) throw new Error(broken);
-  return target;
-};
+/** The patch's value laid over `object`; throws if Envoy would refuse the outcome. */
+export const mergedBy = <T extends Message>(patch: CompiledPatch, object: T): T =>
+  patch.value === undefined
+    ? object
+    : merged(typeOfPatch(patch), object, patch.value, {
+        replaceLists: patch.operation === "MERGE_AND_REPLACE_LIST",
+      });
 
 /** Merges, replacement and removal of one object, all of which match it; undefined when it is removed. */
 export const patchObject = <T extends Message>(
@@ -75,7 +61,7 @@ export const patchObject = <T extends Message>(
   if (removals.length > 0) return undefined;
   let current = object;
   for (const patch of patches)
-    if (isMerge(patch)) current = attempt(patch, current, label, report, (before) => merged(patch, before), problem);
+    if (isMerge(patch)) current = attempt(patch, current, label, report, (before) => mergedBy(patch, before), problem);
     else if (patch.operation === "REPLACE")
       current = attempt(patch, current, label, report, () => newValue<T>(patch), problem);
   return current;

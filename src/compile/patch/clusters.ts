@@ -6,12 +6,12 @@ import {
   ClusterSchema,
 } from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
 import type { TransportSocket } from "../../proto/envoy/config/core/v3/base_pb.js";
-import { attempt, isMerge, merged } from "./apply.js";
+import { attempt, isMerge, mergedBy } from "./apply.js";
 import { matchesCluster, type PatchContext, patchesFor } from "./match.js";
 import { type CompiledPatch, isEmpty, type PatchSet } from "./patches.js";
 import { type PatchReport, unreported } from "./report.js";
 
-/** What Envoy would refuse in a merged cluster, and with it the whole update. */
+/** What Envoy would refuse in a mergedBy cluster, and with it the whole update. */
 const problemOf = (before: Cluster, after: Cluster): string | undefined => {
   if (after.name !== before.name) return `its name cannot become ${after.name}; leave name out of the value`;
   const { clusterDiscoveryType: discovery, edsClusterConfig, loadAssignment } = after;
@@ -34,7 +34,7 @@ const problemOf = (before: Cluster, after: Cluster): string | undefined => {
  */
 const withSocketInMatches = (patch: CompiledPatch, cluster: Cluster): Cluster => {
   const { transportSocket, ...value } = patch.value as Cluster;
-  if (transportSocket === undefined || cluster.transportSocketMatches.length === 0) return merged(patch, cluster);
+  if (transportSocket === undefined || cluster.transportSocketMatches.length === 0) return mergedBy(patch, cluster);
   const index = cluster.transportSocketMatches.findIndex(
     (match) => match.transportSocket?.name === transportSocket.name,
   );
@@ -45,8 +45,8 @@ const withSocketInMatches = (patch: CompiledPatch, cluster: Cluster): Cluster =>
         "transport_socket_matches with MERGE_AND_REPLACE_LIST",
     );
   const socketOnly = (socket: TransportSocket): Cluster => create(ClusterSchema, { transportSocket: socket });
-  const socket = merged({ ...patch, value: socketOnly(transportSocket) }, socketOnly(match.transportSocket));
-  const after = merged({ ...patch, value: value as Cluster }, cluster);
+  const socket = mergedBy({ ...patch, value: socketOnly(transportSocket) }, socketOnly(match.transportSocket));
+  const after = mergedBy({ ...patch, value: value as Cluster }, cluster);
   return {
     ...after,
     transportSocketMatches: after.transportSocketMatches.map((other, at) =>

@@ -11,7 +11,7 @@ import {
   HttpConnectionManagerSchema,
   type HttpFilter,
 } from "../../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import { attempt, isMerge, mapped, merged } from "./apply.js";
+import { attempt, isMerge, mapped, mergedBy } from "./apply.js";
 import { matchesChain, matchesListener, type PatchContext, patchesFor } from "./match.js";
 import { areMergeable } from "./merge.js";
 import { canonicalName, type FilterLevel } from "./names.js";
@@ -19,29 +19,13 @@ import type { CompiledPatch, PatchSet } from "./patches.js";
 import type { PatchReport } from "./report.js";
 import { patchRouteConfiguration } from "./routes.js";
 import { editSequence } from "./sequence.js";
+import { endsWell, isRouter, isTerminalNetwork } from "./terminal.js";
 import { typeNameOf } from "./types.js";
 
 type AnyFilter = Filter | HttpFilter | ListenerFilter;
 
 const configOf = ({ configType }: AnyFilter): Any | undefined =>
   configType.case === "typedConfig" ? configType.value : undefined;
-
-const configType = (filter: AnyFilter): string => typeNameOf(configOf(filter)?.typeUrl ?? "");
-
-/** Network filters after which none is asked. */
-const terminalNetworkFilters = new Set(
-  ["http_connection_manager", "tcp_proxy", "redis_proxy", "thrift_proxy", "dubbo_proxy", "echo", "direct_response"].map(
-    (name) => `envoy.filters.network.${name}`,
-  ),
-);
-const isTerminalNetwork = ({ name, ...rest }: Filter): boolean =>
-  terminalNetworkFilters.has(canonicalName(name, "network")) ||
-  /^envoy\.extensions\.filters\.network\.(http_connection_manager|tcp_proxy|redis_proxy|thrift_proxy)\./.test(
-    configType({ name, ...rest }),
-  );
-const isRouter = (filter: HttpFilter): boolean =>
-  canonicalName(filter.name, "http") === "envoy.filters.http.router" ||
-  configType(filter) === "envoy.extensions.filters.http.router.v3.Router";
 
 const sameName = (wanted: string | undefined, filter: AnyFilter, level: FilterLevel): boolean =>
   wanted === undefined || wanted === "" || canonicalName(wanted, level) === canonicalName(filter.name, level);
@@ -72,7 +56,7 @@ const mergeFilter = <T extends AnyFilter & Message>(
     const own = configOf(current);
     const given = configOf(patch.value as AnyFilter & Message);
     const fits = own === undefined || given === undefined || areMergeable(own, given);
-    if (fits) return attempt(patch, current, label, report, (before) => merged(patch, before));
+    if (fits) return attempt(patch, current, label, report, (before) => mergedBy(patch, before));
     const reason = `${current.name} is configured by ${typeNameOf(own.typeUrl)}, not ${typeNameOf(given.typeUrl)}; use REPLACE`;
     if (anchor === undefined) report.missed(patch, reason);
     else report.failed(patch, label, reason);
@@ -108,6 +92,7 @@ const patchManager = (
       anchorOf: httpAnchor,
       matches: (patch, filter) => sameName(httpAnchor(patch), filter, "http"),
       isTerminal: isRouter,
+      endsWell: (filters) => endsWell(filters, "http"),
       placeOf: placeByClass,
     },
     report,
@@ -167,6 +152,7 @@ export const patchNetworkFilters = (
       anchorOf: networkAnchor,
       matches: (patch, filter) => sameName(networkAnchor(patch), filter, "network"),
       isTerminal: isTerminalNetwork,
+      endsWell: (filters) => endsWell(filters, "network"),
     },
     report,
   );

@@ -6,23 +6,19 @@ import {
   type JsonObject,
   type JsonValue,
 } from "@bufbuild/protobuf";
+import { member, show } from "../../api/findings.js";
 import type { Finding } from "../../api/kind.js";
+import { suggest } from "../../api/suggest.js";
 import { disallowed_by_default } from "../../proto/envoy/annotations/deprecation_pb.js";
-import { closest } from "./suggestion.js";
 import { envoyTypes, isTypedStruct, messageType, typeNameOf } from "./types.js";
 
 type Report = (path: string, message: string, severity?: Finding["severity"]) => void;
 
+/** Some messages have so many fields that to list them helps nobody. */
+const longestHint = 200;
+
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
-
-const show = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
-};
-
-const step = (path: string, key: string): string =>
-  /^[A-Za-z_][A-Za-z0-9_]*$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
 
 const fieldNamed = (type: DescMessage, key: string): DescField | undefined =>
   type.fields.find(({ name, jsonName }) => name === key || jsonName === key);
@@ -42,14 +38,14 @@ const tryDecode = (type: DescMessage, json: JsonValue, shown: unknown, path: str
 const walkTypedStruct = (json: JsonObject, path: string, report: Report): void => {
   const url = json["type_url"] ?? json["typeUrl"];
   if (typeof url !== "string" || url === "") {
-    report(step(path, "type_url"), "a TypedStruct says here which type its value is of; add it");
+    report(member(path, "type_url"), "a TypedStruct says here which type its value is of; add it");
     return;
   }
   const type = messageType(typeNameOf(url));
   const value = json["value"];
   // Envoy may be newer than these descriptors, so that only the proxy's judgement counts.
   if (type !== undefined && isObject(value))
-    walk(type, value, step(path, "value"), (at, message) => report(at, message, "warning"));
+    walk(type, value, member(path, "value"), (at, message) => report(at, message, "warning"));
 };
 
 const walkAny = (json: JsonValue, path: string, report: Report): void => {
@@ -60,7 +56,7 @@ const walkAny = (json: JsonValue, path: string, report: Report): void => {
   if (Object.keys(json).length === 0) return;
   const url = json["@type"];
   if (typeof url !== "string" || url === "") {
-    report(step(path, "@type"), "it says which type the message is of; add it, as type.googleapis.com/<name>");
+    report(member(path, "@type"), "it says which type the message is of; add it, as type.googleapis.com/<name>");
     return;
   }
   const { "@type": _type, ...rest } = json;
@@ -70,7 +66,7 @@ const walkAny = (json: JsonValue, path: string, report: Report): void => {
     const cure = /\.v[12](alpha\d*)?\./.test(name)
       ? "Envoy no longer has version 2 of its API; use the v3 type"
       : "correct it, or use xds.type.v3.TypedStruct with this name as type_url if the proxy knows it";
-    report(step(path, "@type"), `${show(url)} is not a type of the Envoy API; ${cure}`);
+    report(member(path, "@type"), `${show(url)} is not a type of the Envoy API; ${cure}`);
   } else if (isTypedStruct(name)) {
     walk(type, rest, path, report);
     walkTypedStruct(json, path, report);
@@ -95,8 +91,8 @@ const walkField = (type: DescMessage, field: DescField, json: JsonValue, path: s
   } else if (field.fieldKind === "map") {
     if (!isObject(json)) report(path, `${show(json)} is not an object; write it as one`);
     for (const [key, item] of isObject(json) ? Object.entries(json) : [])
-      if (field.mapKind === "message") walkMessage(field.message, item, step(path, key), report);
-      else tryDecode(type, { [field.name]: { [key]: item } }, item, step(path, key), report);
+      if (field.mapKind === "message") walkMessage(field.message, item, member(path, key), report);
+      else tryDecode(type, { [field.name]: { [key]: item } }, item, member(path, key), report);
   } else if (field.fieldKind === "message") walkMessage(field.message, json, path, report);
   else tryDecode(type, { [field.name]: json }, json, path, report);
 };
@@ -108,14 +104,14 @@ const walk = (type: DescMessage, json: JsonValue, path: string, report: Report):
   }
   const taken = new Map<string, string>();
   for (const [key, value] of Object.entries(json)) {
-    const at = step(path, key);
+    const at = member(path, key);
     const field = fieldNamed(type, key);
     if (field === undefined) {
-      const near = closest(
+      const hint = suggest(
         key,
         type.fields.map(({ name }) => name),
       );
-      report(at, `${type.typeName} has no such field; ${near === undefined ? "remove it" : `did you mean ${near}?`}`);
+      report(at, `${type.typeName} has no such field; ${hint.length > longestHint ? "remove it" : hint}`);
       continue;
     }
     if (value === null) continue;

@@ -1,25 +1,11 @@
-import { create, toBinary } from "@bufbuild/protobuf";
-import {
-  type FilterChain,
-  FilterChainMatchSchema,
-} from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
+import type { FilterChain } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { Listener } from "../../proto/envoy/config/listener/v3/listener_pb.js";
 import { attempt, isMerge, newValue, patchObject } from "./apply.js";
+import { chainsProblem, listenerProblem, orderProblem } from "./chains.js";
 import { patchListenerFilters, patchNetworkFilters } from "./filters.js";
 import { matchesChain, matchesListener, type PatchContext, patchesFor } from "./match.js";
 import { isEmpty, type PatchSet } from "./patches.js";
 import { type PatchReport, unreported } from "./report.js";
-
-/** Equal for chains that Envoy could not choose between. */
-const matchKey = ({ filterChainMatch }: FilterChain): string =>
-  Buffer.from(toBinary(FilterChainMatchSchema, filterChainMatch ?? create(FilterChainMatchSchema))).toString("base64");
-
-const chainProblem = ({ filterChains }: Listener): string | undefined => {
-  const keys = new Set(filterChains.map(matchKey));
-  return keys.size === filterChains.length
-    ? undefined
-    : "two filter chains would match the same; give the new one a filter_chain_match of its own";
-};
 
 /** Envoy takes no listener without a chain: the removals that would leave none are not done. */
 const patchChains = (set: PatchSet, context: PatchContext, listener: Listener, report: PatchReport): Listener => {
@@ -29,14 +15,21 @@ const patchChains = (set: PatchSet, context: PatchContext, listener: Listener, r
   const isKept = (chain: FilterChain): boolean => onChain(chain).every(({ operation }) => operation !== "REMOVE");
   const chains = [...listener.filterChains, ...(listener.defaultFilterChain ? [listener.defaultFilterChain] : [])];
   const additions = patches.filter(({ operation }) => operation === "ADD");
-  const mayRemove = additions.length > 0 || chains.some(isKept);
+  const mayRemove =
+    chains.some(isKept) || additions.some((patch) => chainsProblem([newValue<FilterChain>(patch)]) === undefined);
+  const settled = [...listener.filterChains];
   const patched = (chain: FilterChain): FilterChain | undefined => {
     const label = `filter chain ${chain.name} of listener ${listener.name}`;
     const own = onChain(chain);
     if (!mayRemove)
       for (const patch of own.filter(({ operation }) => operation === "REMOVE"))
         report.failed(patch, label, "the listener would be left with no filter chain; remove the listener instead");
-    const after = patchObject(chain, label, mayRemove ? own : own.filter(isMerge), report);
+    const place = settled.indexOf(chain);
+    const after = patchObject(chain, label, mayRemove ? own : own.filter(isMerge), report, (next) =>
+      place < 0 ? orderProblem(next) : chainsProblem(settled.map((other, index) => (index === place ? next : other))),
+    );
+    if (place >= 0 && after === undefined) settled.splice(place, 1);
+    else if (place >= 0) settled[place] = after!;
     return after === undefined ? undefined : patchNetworkFilters(set, context, listener, after, label, report);
   };
   const filterChains = listener.filterChains.map(patched);
@@ -60,7 +53,7 @@ const patchChains = (set: PatchSet, context: PatchContext, listener: Listener, r
         `listener ${listener.name}`,
         report,
         (before) => ({ ...before, filterChains: [...before.filterChains, newValue<FilterChain>(patch)] }),
-        chainProblem,
+        listenerProblem,
       ),
     edited,
   );
@@ -80,7 +73,7 @@ export const patchListener = (
   );
   const after = patchObject(listener, label, patches, report, (next) =>
     next.name === listener.name
-      ? chainProblem(next)
+      ? listenerProblem(next)
       : `its name cannot become ${next.name}; leave name out of the value`,
   );
   if (after === undefined) return undefined;

@@ -18,7 +18,7 @@ export interface PatchContext {
 
 const isOfContext = ({ match, proxyVersion }: CompiledPatch, context: PatchContext): boolean =>
   [undefined, "ANY", context.direction].includes(match.context) &&
-  (proxyVersion === undefined || proxyVersion.test(context.proxyVersion)) &&
+  (proxyVersion === undefined || proxyVersion.matcher(context.proxyVersion).find()) &&
   Object.entries(match.proxy?.metadata ?? {}).every(([key, value]) => context.nodeMetadata[key] === value);
 
 /** The patches of one class of object that are for this proxy and traffic. */

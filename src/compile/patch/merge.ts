@@ -1,16 +1,17 @@
 import {
-  clone,
   create,
+  type DescField,
   type DescMessage,
   fromBinary,
   fromJson,
+  isFieldSet,
   type JsonObject,
   type Message,
   toBinary,
 } from "@bufbuild/protobuf";
-import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { envoyTypes, isTypedStruct, messageType, typeNameOf } from "./types.js";
+import { sizeViolations, type Violation, violationsOf } from "./violations.js";
 
 export interface MergeOptions {
   /** Lists of the source take the place of the target's instead of being appended; not within an Any. */
@@ -26,8 +27,8 @@ interface TypedStruct extends Message {
   readonly value?: JsonObject;
 }
 
-/** The source as bytes of the target's type: a TypedStruct may hold that type in JSON. */
-const sourceOf = (source: Any, type: DescMessage): Message | undefined => {
+/** The source decoded as the target's type, which a TypedStruct may hold in JSON; undefined if it is another. */
+const decodedAs = (source: Any, type: DescMessage): Message | undefined => {
   const name = typeNameOf(source.typeUrl);
   if (name === type.typeName) return fromBinary(type, source.value);
   const struct = isTypedStruct(name) ? messageType(name) : undefined;
@@ -37,76 +38,122 @@ const sourceOf = (source: Any, type: DescMessage): Message | undefined => {
   return fromJson(type, value ?? {}, { registry: envoyTypes() });
 };
 
+/** By an Any of a patch's value, which is laid over many. */
+const decoded = new WeakMap<Any, { readonly type: DescMessage; readonly message: Message | undefined }>();
+
+const sourceOf = (source: Any, type: DescMessage): Message | undefined => {
+  const known = decoded.get(source);
+  if (known?.type === type) return known.message;
+  const message = decodedAs(source, type);
+  decoded.set(source, { type, message });
+  return message;
+};
+
 /** Whether the two hold the same type, so that one can be laid over the other. */
 export const areMergeable = (target: Any, source: Any): boolean => {
   const type = messageType(typeNameOf(target.typeUrl));
   return type !== undefined && sourceOf(source, type) !== undefined;
 };
 
-const mergedAny = (target: Any, source: Any): Any => {
-  const type = messageType(typeNameOf(target.typeUrl));
-  const from = type === undefined ? undefined : sourceOf(source, type);
-  if (type === undefined || from === undefined) return clone(AnySchema, source);
-  const into = fromBinary(type, target.value);
-  merge(type, into, from, { replaceLists: false });
-  return create(AnySchema, { typeUrl: target.typeUrl, value: toBinary(type, into) });
+type Fields = Record<string, unknown>;
+type Choice = { readonly case?: string | undefined; readonly value?: unknown };
+
+const valueIn = (message: Message, field: DescField): unknown => {
+  if (field.oneof === undefined) return (message as unknown as Fields)[field.localName];
+  const choice = (message as unknown as Fields)[field.oneof.localName] as Choice;
+  return choice.case === field.localName ? choice.value : undefined;
 };
+
+const withValue = (field: DescField, value: unknown): Fields =>
+  field.oneof === undefined
+    ? { [field.localName]: value }
+    : { [field.oneof.localName]: { case: field.localName, value } };
+
+const check = (violations: readonly Violation[], path: string): void => {
+  const [first] = violations;
+  if (first !== undefined) throw new Error(`${path}${first.path === "" ? "" : `.${first.path}`} ${first.message}`);
+};
+
+/** By message of a patch's value, which is laid over many objects: whether it can stand by itself. */
+const judged = new WeakMap<Message, readonly Violation[]>();
+
+/** A message that comes into a place where none was must be whole. */
+const whole = <T extends Message>(type: DescMessage, message: T, path: string): T => {
+  let violations = judged.get(message);
+  if (violations === undefined) {
+    violations = violationsOf(type, message);
+    judged.set(message, violations);
+  }
+  check(violations, path);
+  return message;
+};
+
+const isMessage = (value: unknown): value is Message =>
+  typeof value === "object" && value !== null && "$typeName" in value;
 
 const nameOf = (message: Message): unknown => (message as Message & { readonly name?: unknown }).name;
 
-const mergedMessage = (type: DescMessage, target: Message, source: Message, options: MergeOptions): Message => {
-  if (type.typeName === "google.protobuf.Any") return mergedAny(target as Any, source as Any);
-  const isOtherSocket = type.typeName === "envoy.config.core.v3.TransportSocket" && nameOf(target) !== nameOf(source);
-  if (isValue(type) || isOtherSocket) return clone(type, source);
-  merge(type, target, source, options);
-  return target;
+const mergedAny = (target: Any, source: Any, path: string): Any => {
+  const type = messageType(typeNameOf(target.typeUrl));
+  const from = type === undefined ? undefined : sourceOf(source, type);
+  if (type === undefined || from === undefined) return whole(AnySchema, source, path);
+  const into = merged(type, fromBinary(type, target.value), from, { replaceLists: false }, path);
+  return create(AnySchema, { typeUrl: target.typeUrl, value: toBinary(type, into) });
 };
 
-const cloned = (message: ReflectMessage): ReflectMessage => reflect(message.desc, clone(message.desc, message.message));
+const mergedValue = (
+  type: DescMessage,
+  before: unknown,
+  value: unknown,
+  options: MergeOptions,
+  path: string,
+): unknown => {
+  if (type.typeName === "google.protobuf.Struct")
+    return { ...(before as JsonObject | undefined), ...(value as JsonObject) };
+  if (!isMessage(value) || isValue(type)) return value;
+  if (!isMessage(before)) return whole(type, value, path);
+  if (type.typeName === "google.protobuf.Any") return mergedAny(before as Any, value as Any, path);
+  const isOtherSocket = type.typeName === "envoy.config.core.v3.TransportSocket" && nameOf(before) !== nameOf(value);
+  return isOtherSocket ? whole(type, value, path) : merged(type, before, value, options, path);
+};
+
+const mergedMap = (field: DescField & { fieldKind: "map" }, before: Fields, value: Fields, path: string): Fields => {
+  const isAny = field.mapKind === "message" && field.message.typeName === "google.protobuf.Any";
+  const entries = Object.entries(value).map(([key, item]) => {
+    const at = `${path}[${JSON.stringify(key)}]`;
+    if (isAny && before[key] !== undefined) return [key, mergedAny(before[key] as Any, item as Any, at)];
+    return [key, isAny ? whole(AnySchema, item as Any, at) : item];
+  });
+  return { ...before, ...Object.fromEntries(entries) };
+};
 
 /**
- * Lays `source` over `target`, which is changed: what the source sets wins, messages go field by field, lists grow, map
- * entries are replaced, and messages in an Any are opened when they are of one type.
+ * `source` laid over `target`: what the source sets wins, messages go field by field, lists grow, map entries are
+ * replaced, and messages in an Any are opened when they are of one type. Neither is changed; the outcome shares what it
+ * can with both. Throws when it would lack what Envoy requires.
  */
-export const merge = (type: DescMessage, target: Message, source: Message, options: MergeOptions): void => {
-  const into = reflect(type, target);
-  const from = reflect(type, source);
+export const merged = <T extends Message>(
+  type: DescMessage,
+  target: T,
+  source: Message,
+  options: MergeOptions,
+  path = "",
+): T => {
+  let result: Message = target;
   for (const field of type.fields) {
-    if (!from.isSet(field)) continue;
-    switch (field.fieldKind) {
-      case "scalar":
-      case "enum":
-        into.set(field, from.get(field));
-        break;
-      case "list": {
-        const items = into.get(field);
-        if (options.replaceLists) items.clear();
-        for (const item of from.get(field))
-          items.add(field.listKind === "message" ? cloned(item as ReflectMessage) : item);
-        break;
-      }
-      case "map": {
-        const entries = into.get(field);
-        for (const [key, value] of from.get(field)) {
-          const before = entries.get(key as never) as ReflectMessage | undefined;
-          if (field.mapKind !== "message") entries.set(key as never, value);
-          else if (before !== undefined && field.message.typeName === "google.protobuf.Any")
-            entries.set(
-              key as never,
-              reflect(AnySchema, mergedAny(before.message as Any, (value as ReflectMessage).message as Any)),
-            );
-          else entries.set(key as never, cloned(value as ReflectMessage));
-        }
-        break;
-      }
-      case "message": {
-        const value = from.get(field);
-        if (!into.isSet(field)) into.set(field, cloned(value));
-        else {
-          const merged = mergedMessage(field.message, into.get(field).message, value.message, options);
-          into.set(field, reflect(field.message, merged));
-        }
-      }
-    }
+    if (!isFieldSet(source, field)) continue;
+    const at = path === "" ? field.name : `${path}.${field.name}`;
+    const before = valueIn(target, field);
+    const value = valueIn(source, field);
+    let next = value;
+    if (field.fieldKind === "list") {
+      next = options.replaceLists ? value : [...(before as unknown[]), ...(value as unknown[])];
+      check(sizeViolations(field, (next as unknown[]).length), at);
+    } else if (field.fieldKind === "map") {
+      next = mergedMap(field, before as Fields, value as Fields, at);
+      check(sizeViolations(field, Object.keys(next as Fields).length), at);
+    } else if (field.fieldKind === "message") next = mergedValue(field.message, before, value, options, at);
+    result = { ...result, ...withValue(field, next) };
   }
+  return result as T;
 };

@@ -1,4 +1,5 @@
 import { fromJson, type JsonValue, type Message } from "@bufbuild/protobuf";
+import { RE2JS } from "re2js";
 import type { Finding } from "../../api/kind.js";
 import {
   type ApplyTo,
@@ -20,7 +21,7 @@ export interface CompiledPatch {
   readonly applyTo: ApplyTo;
   readonly operation: Operation;
   readonly match: EnvoyConfigObjectMatch;
-  readonly proxyVersion: RegExp | undefined;
+  readonly proxyVersion: RE2JS | undefined;
   readonly filterClass: string | undefined;
   /** The value, of the type that `applyTo` says; absent for REMOVE. Shared: never changed, only cloned. */
   readonly value: Message | undefined;
@@ -91,7 +92,7 @@ const compilePatch = (key: string, entry: EnvoyConfigObjectPatch, path: string):
     applyTo,
     operation: patch.operation,
     match,
-    proxyVersion: version === undefined ? undefined : new RegExp(version),
+    proxyVersion: version === undefined ? undefined : RE2JS.compile(version),
     filterClass: patch.filterClass,
     value: patch.operation === "REMOVE" ? undefined : decoded(applyTo, patch.value),
   };

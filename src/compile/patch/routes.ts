@@ -6,18 +6,49 @@ import { type CompiledPatch, isEmpty, type PatchSet } from "./patches.js";
 import { type PatchReport, unreported } from "./report.js";
 import { editSequence } from "./sequence.js";
 
+interface HostIndex {
+  /** What Envoy would refuse if `next` took the place of `before`, or came in beside the others. */
+  readonly problem: (next: VirtualHost, before?: VirtualHost) => string | undefined;
+  readonly put: (next: VirtualHost | undefined, before?: VirtualHost) => void;
+}
+
+const lowerCase = ({ domains }: VirtualHost): readonly string[] => domains.map((domain) => domain.toLowerCase());
+
 /** Envoy refuses a configuration in which two hosts share a name or a domain. */
+const indexHosts = (): HostIndex => {
+  const names = new Map<string, VirtualHost>();
+  const domains = new Map<string, VirtualHost>();
+  const isOther = (holder: VirtualHost | undefined, before: VirtualHost | undefined): holder is VirtualHost =>
+    holder !== undefined && holder !== before;
+  return {
+    problem: (next, before) => {
+      if (next.name === before?.name && next.domains === before.domains) return undefined;
+      if (isOther(names.get(next.name), before))
+        return `there is a virtual host named ${next.name} already; give it another name`;
+      const own = lowerCase(next);
+      const twice = own.find((domain, index) => own.indexOf(domain) !== index);
+      if (twice !== undefined) return `domain ${twice} is there twice; leave it out`;
+      const taken = own.find((domain) => isOther(domains.get(domain), before));
+      return taken === undefined
+        ? undefined
+        : `domain ${taken} is that of virtual host ${domains.get(taken)?.name} already; leave it out`;
+    },
+    put: (next, before) => {
+      if (before !== undefined) names.delete(before.name);
+      for (const domain of before === undefined ? [] : lowerCase(before)) domains.delete(domain);
+      if (next === undefined) return;
+      names.set(next.name, next);
+      for (const domain of lowerCase(next)) domains.set(domain, next);
+    },
+  };
+};
+
 const hostProblem = (hosts: readonly VirtualHost[]): string | undefined => {
-  const names = new Set<string>();
-  const domains = new Map<string, string>();
+  const index = indexHosts();
   for (const host of hosts) {
-    if (names.has(host.name)) return `there is a virtual host named ${host.name} already; give it another name`;
-    names.add(host.name);
-    for (const domain of host.domains.map((text) => text.toLowerCase())) {
-      const holder = domains.get(domain);
-      if (holder !== undefined) return `domain ${domain} is that of virtual host ${holder} already; leave it out`;
-      domains.set(domain, host.name);
-    }
+    const problem = index.problem(host);
+    if (problem !== undefined) return problem;
+    index.put(host);
   }
   return undefined;
 };
@@ -59,16 +90,13 @@ const patchHosts = (
   const patches = ofConfiguration("VIRTUAL_HOST");
   const ofRoutes = ofConfiguration("HTTP_ROUTE");
   if (patches.length === 0 && ofRoutes.length === 0) return configuration;
-  const settled = [...configuration.virtualHosts];
+  const index = indexHosts();
+  for (const host of configuration.virtualHosts) index.put(host);
   const virtualHosts = mapped(configuration.virtualHosts, (host) => {
     const label = `virtual host ${host.name} of route configuration ${configuration.name}`;
     const own = patches.filter((patch) => patch.operation !== "ADD" && matchesVirtualHost(patch, host));
-    const index = settled.indexOf(host);
-    const after = patchObject(host, label, own, report, (next) =>
-      hostProblem(settled.map((other, at) => (at === index ? next : other))),
-    );
-    if (after === undefined) settled.splice(index, 1);
-    else settled[index] = after;
+    const after = patchObject(host, label, own, report, (next) => index.problem(next, host));
+    if (after !== host) index.put(after, host);
     if (after === undefined) return undefined;
     return patchRoutes(
       after,
@@ -79,18 +107,20 @@ const patchHosts = (
   });
   const added = patches
     .filter(({ operation }) => operation === "ADD")
-    .reduce(
-      (hosts, patch) =>
-        attempt(
-          patch,
-          hosts,
-          `route configuration ${configuration.name}`,
-          report,
-          (before) => [...before, newValue<VirtualHost>(patch)],
-          hostProblem,
-        ),
-      virtualHosts,
-    );
+    .reduce((hosts, patch) => {
+      const host = newValue<VirtualHost>(patch);
+      const label = `route configuration ${configuration.name}`;
+      const after = attempt(
+        patch,
+        hosts,
+        label,
+        report,
+        (before) => [...before, host],
+        () => index.problem(host),
+      );
+      if (after !== hosts) index.put(host);
+      return after;
+    }, virtualHosts);
   return added === configuration.virtualHosts ? configuration : { ...configuration, virtualHosts: added };
 };
 

@@ -9,8 +9,10 @@ export interface Sequence<T> {
   /** The name of the item that the patch is placed by or acts on, undefined if it names none. */
   readonly anchorOf: (patch: CompiledPatch) => string | undefined;
   readonly matches: (patch: CompiledPatch, item: T) => boolean;
-  /** Must be the only one of its sort, and last. */
+  /** Ends the traffic's way: additions go before a last one. */
   readonly isTerminal?: (item: T) => boolean;
+  /** Whether Envoy takes this order. */
+  readonly endsWell?: (items: readonly T[]) => boolean;
   /** Where ADD puts its value; before a terminal last one if this does not say. */
   readonly placeOf?: (patch: CompiledPatch, items: readonly T[]) => number | undefined;
 }
@@ -54,9 +56,6 @@ const step = <T extends Message>(items: readonly T[], patch: CompiledPatch, list
   }
 };
 
-const endsWell = <T>(items: readonly T[], isTerminal: (item: T) => boolean): boolean =>
-  items.filter(isTerminal).length === 1 && isTerminal(items.at(-1)!);
-
 const run = <T extends Message>(
   items: T[],
   patches: readonly CompiledPatch[],
@@ -68,7 +67,7 @@ const run = <T extends Message>(
   for (const patch of patches) {
     const next = step(current, patch, list);
     if (typeof next === "string") notes.push((report) => report.missed(patch, next));
-    else if (isGuarded && list.isTerminal !== undefined && !endsWell(next, list.isTerminal))
+    else if (isGuarded && list.endsWell?.(next) === false)
       notes.push((report) => report.failed(patch, list.label, terminalCure));
     else {
       current = next;
@@ -89,10 +88,9 @@ export const editSequence = <T extends Message>(
   report: PatchReport,
 ): T[] => {
   if (patches.length === 0) return items;
-  const { isTerminal } = list;
+  const { endsWell = () => true } = list;
   let result = run(items, patches, list, false);
-  if (isTerminal !== undefined && endsWell(items, isTerminal) && !endsWell(result.items, isTerminal))
-    result = run(items, patches, list, true);
+  if (endsWell(items) && !endsWell(result.items)) result = run(items, patches, list, true);
   for (const note of result.notes) note(report);
   return result.items;
 };

@@ -1,7 +1,15 @@
-import { type DescField, type DescMessage, fromBinary, getOption, type Message } from "@bufbuild/protobuf";
+import {
+  type DescField,
+  type DescMessage,
+  type DescOneof,
+  fromBinary,
+  getOption,
+  type Message,
+} from "@bufbuild/protobuf";
 import { isReflectMessage, type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { type Any, FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import { required } from "../../proto/validate/validate_pb.js";
+import { extensionProblem } from "./extensions.js";
 import { type Check, constraintsOf } from "./rules.js";
 import { messageType, typeNameOf } from "./types.js";
 
@@ -48,6 +56,13 @@ const walkNested = (value: unknown, path: string, walk: Walk): void => {
   else if (!value.desc.typeName.startsWith("google.protobuf.")) walkMessage(value, path, walk);
 };
 
+/** Of a list or map of so many entries. */
+export const sizeViolations = (field: DescField, size: number): readonly Violation[] =>
+  constraintsOf(field).checks.flatMap((check) => {
+    const message = check(size);
+    return message === undefined ? [] : [{ path: "", message }];
+  });
+
 const walkField = (message: ReflectMessage, field: DescField, path: string, walk: Walk): void => {
   const rules = constraintsOf(field);
   const isSet = message.isSet(field);
@@ -83,11 +98,33 @@ const walkField = (message: ReflectMessage, field: DescField, path: string, walk
   }
 };
 
+const requiredOneofs = new WeakMap<DescOneof, boolean>();
+
+const isRequired = (oneof: DescOneof): boolean => {
+  let known = requiredOneofs.get(oneof);
+  if (known === undefined) {
+    known = oneof.proto.options !== undefined && getOption(oneof, required);
+    requiredOneofs.set(oneof, known);
+  }
+  return known;
+};
+
+/** What the protos leave open, for the sake of listeners that no EnvoyFilter makes. */
+const alwaysNeeded: Readonly<Record<string, readonly string[]>> = {
+  "envoy.config.listener.v3.Listener": ["address", "filter_chains"],
+};
+
 const walkMessage = (message: ReflectMessage, path: string, walk: Walk): void => {
   for (const field of message.fields) walkField(message, field, join(path, field.name), walk);
+  const problem = extensionProblem(message, walk.isPartial);
+  if (problem !== undefined) walk.report(join(path, "typed_config"), problem);
   if (walk.isPartial) return;
+  for (const name of alwaysNeeded[message.desc.typeName] ?? []) {
+    const field = message.fields.find((each) => each.name === name);
+    if (field !== undefined && !message.isSet(field)) walk.report(join(path, name), "is required; add it");
+  }
   for (const oneof of message.desc.oneofs)
-    if (oneof.proto.options !== undefined && getOption(oneof, required) && message.oneofCase(oneof) === undefined)
+    if (isRequired(oneof) && message.oneofCase(oneof) === undefined)
       walk.report(path, `needs one of ${oneof.fields.map(({ name }) => name).join(", ")}; add one`);
 };
 

@@ -23,10 +23,15 @@ export interface ActionContext {
   readonly defaultRetries: Retries | undefined;
 }
 
+/**
+ * Beside a stream duration Envoy forgets the timeout, and the host would not be blamed for it. So a gRPC client's own
+ * deadline is looked at only where there is no timeout; where there is one, that holds for gRPC too.
+ */
 const timeouts = (milliseconds: number) => ({
   timeout: durationOf(milliseconds),
-  // A gRPC client's own deadline counts, within the route's.
-  maxStreamDuration: { maxStreamDuration: durationOf(0), grpcTimeoutHeaderMax: durationOf(milliseconds) },
+  ...(milliseconds > 0
+    ? {}
+    : { maxStreamDuration: { maxStreamDuration: durationOf(0), grpcTimeoutHeaderMax: durationOf(0) } }),
 });
 
 const rewriteOf = (rewrite: HttpRewrite | undefined): RouteAction => {

@@ -1,5 +1,5 @@
 import type { StringMatch } from "../../api/networking/virtual-service.js";
-import { claimPrefix } from "../../api/networking/virtual-service-match.js";
+import { usesClaims } from "../../api/networking/virtual-service-match.js";
 import type { HttpMatch, StaticMatch } from "../../model/virtual-service-rules.js";
 import type {
   HeaderMatcherSchema,
@@ -39,9 +39,6 @@ export const isForProxy = (match: StaticMatch, context: MatchContext): boolean =
   isOnPort(match, context) &&
   isFromClient(match, context) &&
   (match.gateways === undefined || isForGateway(match.gateways, context));
-
-const usesClaims = ({ headers, withoutHeaders }: HttpMatch): boolean =>
-  Object.keys({ ...headers, ...withoutHeaders }).some((name) => name.toLowerCase().startsWith(claimPrefix));
 
 /** For HTTP: where gateways are named, as Istio has it, the client is not looked at. Sidecars know no claims. */
 export const isHttpForProxy = (match: HttpMatch, context: MatchContext): boolean =>

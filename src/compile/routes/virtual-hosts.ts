@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { MeshService } from "../../model/service.js";
+import type { MeshService, PersistentSession } from "../../model/service.js";
 import {
   type Route,
   RouteSchema,
@@ -7,18 +7,18 @@ import {
   VirtualHostSchema,
 } from "../../proto/envoy/config/route/v3/route_components_pb.js";
 import { type RouteConfiguration, RouteConfigurationSchema } from "../../proto/envoy/config/route/v3/route_pb.js";
-import { passthroughCluster } from "../clusters/names.js";
-import { lengthDelimited } from "../encode.js";
+import { type Fragment, fragmentOf, lengthDelimited } from "../encode.js";
 import { unreachedHeader } from "../http.js";
-import type { OutboundTrafficPolicy } from "../listeners/outbound.js";
+import type { UnknownTraffic } from "../listeners/outbound.js";
 import { maxDirectResponseBodyBytes } from "./http.js";
 import { plainRoute } from "./plain.js";
+import { sessionConfig } from "./sessions.js";
 
 /** A virtual host, encoded once for all route configurations that hold it. */
 export interface EncodedHost {
   readonly message: VirtualHost;
   /** As the field `virtual_hosts` of a RouteConfiguration. */
-  readonly field: Uint8Array;
+  readonly field: Fragment;
   /** Whether its domains cannot be another's: names of a Kubernetes Service. */
   readonly isCanonical: boolean;
 }
@@ -27,13 +27,19 @@ const virtualHostsField = 2;
 
 export const encodeHost = (message: VirtualHost, isCanonical: boolean): EncodedHost => ({
   message,
-  field: lengthDelimited(virtualHostsField, toBinary(VirtualHostSchema, message)),
+  field: fragmentOf(lengthDelimited(virtualHostsField, toBinary(VirtualHostSchema, message))),
   isCanonical,
 });
 
-export const virtualHost = (name: string, domains: readonly string[], routes: readonly Route[]): VirtualHost =>
+export const virtualHost = (
+  name: string,
+  domains: readonly string[],
+  routes: readonly Route[],
+  session?: PersistentSession,
+): VirtualHost =>
   create(VirtualHostSchema, {
     name,
+    typedPerFilterConfig: sessionConfig(session),
     domains: [...domains],
     routes: [...routes],
     includeRequestAttemptCount: true,
@@ -58,20 +64,21 @@ export const domainsOf = (service: MeshService, isOwnNamespace: boolean): readon
   ];
 };
 
-const unknownHosts = (policy: OutboundTrafficPolicy): VirtualHost =>
-  policy === "ALLOW_ANY"
-    ? virtualHost("allow_any", ["*"], [plainRoute(passthroughCluster)])
-    : create(VirtualHostSchema, {
+export const blockedHosts = (): VirtualHost =>
+  create(VirtualHostSchema, {
+    name: "block_all",
+    domains: ["*"],
+    routes: [
+      create(RouteSchema, {
         name: "block_all",
-        domains: ["*"],
-        routes: [
-          create(RouteSchema, {
-            name: "block_all",
-            match: { pathSpecifier: { case: "prefix", value: "/" } },
-            action: { case: "directResponse", value: { status: 502 } },
-          }),
-        ],
-      });
+        match: { pathSpecifier: { case: "prefix", value: "/" } },
+        action: { case: "directResponse", value: { status: 502 } },
+      }),
+    ],
+  });
+
+const unknownHosts = (unknown: UnknownTraffic): VirtualHost =>
+  unknown === undefined ? blockedHosts() : virtualHost("allow_any", ["*"], [plainRoute(unknown)]);
 
 const withoutHosts = (name: string): RouteConfiguration =>
   create(RouteConfigurationSchema, {
@@ -81,11 +88,11 @@ const withoutHosts = (name: string): RouteConfiguration =>
     maxDirectResponseBodySizeBytes: maxDirectResponseBodyBytes,
   });
 
-const catchAlls = new Map<OutboundTrafficPolicy, EncodedHost>();
+const catchAlls = new Map<UnknownTraffic, EncodedHost>();
 
-const catchAll = (policy: OutboundTrafficPolicy): EncodedHost => {
-  const known = catchAlls.get(policy) ?? encodeHost(unknownHosts(policy), true);
-  catchAlls.set(policy, known);
+const catchAll = (unknown: UnknownTraffic): EncodedHost => {
+  const known = catchAlls.get(unknown) ?? encodeHost(unknownHosts(unknown), true);
+  catchAlls.set(unknown, known);
   return known;
 };
 
@@ -103,23 +110,26 @@ const withoutTwins = (hosts: readonly EncodedHost[]): readonly EncodedHost[] => 
   });
 };
 
-/** The route configuration `<port>` of all HTTP hosts on that port, as bytes. */
+/** The route configuration `<port>` of all HTTP hosts on that port. */
 export const encodePortRoutes = (
   port: number,
   hosts: readonly EncodedHost[],
-  policy: OutboundTrafficPolicy,
-): Uint8Array =>
-  Buffer.concat([
-    toBinary(RouteConfigurationSchema, withoutHosts(String(port))),
-    ...withoutTwins(hosts).map(({ field }) => field),
-    catchAll(policy).field,
-  ]);
+  unknown: UnknownTraffic,
+): readonly Fragment[] => [
+  fragmentOf(toBinary(RouteConfigurationSchema, withoutHosts(String(port)))),
+  ...withoutTwins(hosts).map(({ field }) => field),
+  catchAll(unknown).field,
+];
 
 export const hostRouteName = (host: string, port: number): string => `${host}:${port}`;
 
 /** Routes of one service on a port whose protocol is detected: its address alone has chosen it. */
-export const hostRoutes = (host: string, port: number, routes: readonly Route[]): RouteConfiguration =>
+export const hostRoutes = (
+  { host, persistentSession }: MeshService,
+  port: number,
+  routes: readonly Route[],
+): RouteConfiguration =>
   create(RouteConfigurationSchema, {
     ...withoutHosts(hostRouteName(host, port)),
-    virtualHosts: [virtualHost(`${host}:${port}`, ["*"], routes)],
+    virtualHosts: [virtualHost(`${host}:${port}`, ["*"], routes, persistentSession)],
   });

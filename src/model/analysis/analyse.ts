@@ -79,9 +79,9 @@ export const analyseAll = (index: AnalysisIndex): readonly AnalysisFinding[] => 
   const { objects } = index;
   const all = <Kind extends keyof AnalysedKinds>(
     kind: Kind,
-    list: Iterable<AnalysedKinds[Kind]> | undefined,
-  ): readonly AnalysisFinding[] => [...(list ?? [])].flatMap((object) => owned(kind, object, run(index, kind, object)));
-  const workloads = [...index.workloads().byNamespace.values()].flat();
+    list: readonly AnalysedKinds[Kind][] | undefined,
+  ): readonly AnalysisFinding[] => (list ?? []).flatMap((object) => owned(kind, object, run(index, kind, object)));
+  const workloads = index.workloads().namespaces.flatMap(index.workloads().of);
   return [
     ...all("Service", objects.services),
     ...workloads.flatMap((workload) =>

@@ -1,8 +1,9 @@
 import { show } from "../../api/findings.js";
 import type { VirtualService } from "../../api/networking/virtual-service.js";
+import { exportTargets, isExportedTo } from "../hosts.js";
 import { type CodedFinding, enumerate, found } from "./finding.js";
 import { type AnalysisIndex, delegateKey } from "./index.js";
-import { exportedTo, isSeenIn, keyOf, namespaceOf } from "./named.js";
+import { keyOf, namespaceOf } from "./named.js";
 
 const isDelegate = ({ spec }: VirtualService): boolean => spec.hosts === undefined || spec.hosts.length === 0;
 
@@ -13,8 +14,12 @@ const checkRule = (index: AnalysisIndex, root: VirtualService, key: string, path
       found("HDL0116", path, `${show(key)}: there is no such VirtualService; create it, or correct name and namespace`),
     ];
   const namespace = namespaceOf(root);
-  const exportTo = exportedTo(delegate.spec.exportTo, namespaceOf(delegate));
-  if (!isSeenIn(exportTo, namespace))
+  const exportTo = exportTargets(
+    delegate.spec.exportTo,
+    namespaceOf(delegate),
+    index.mesh.defaultVirtualServiceExportTo,
+  );
+  if (!isExportedTo(exportTo, namespace))
     return [
       found(
         "HDL0117",

@@ -1,16 +1,18 @@
 import { show } from "../../api/findings.js";
-import type { Service } from "../../api/kubernetes.js";
 import type { DestinationRule, TrafficPolicy } from "../../api/networking/destination-rule.js";
-import type { ServiceEntry } from "../../api/networking/service-entry.js";
+import { qualifiedHost } from "../host.js";
+import { selectsOrAll } from "../selector.js";
+import type { MeshService } from "../service.js";
+import { entryOfService } from "../service-entry.js";
 import { exportOf, lookup, type RuleGroup } from "./destination-rules.js";
 import { type CodedFinding, enumerate, found } from "./finding.js";
-import { anyUnder, type HostEntry, qualify } from "./hosts.js";
+import { anyUnder } from "./hosts.js";
 import type { AnalysisIndex } from "./index.js";
 import { byAge, keyOf, namespaceOf } from "./named.js";
 import { resolveHost } from "./reference.js";
 import { labelsText } from "./scope.js";
 import { checkTls } from "./tls.js";
-import { hasLabels, selectedBy, type Workload } from "./workloads.js";
+import { selectedBy, type Workload } from "./workloads.js";
 
 const blocksOf = (policy: TrafficPolicy | undefined): readonly string[] =>
   Object.entries(policy ?? {})
@@ -26,10 +28,14 @@ const isSame = (left: ReadonlySet<string>, right: ReadonlySet<string>): boolean 
 const selectorOf = ({ spec }: DestinationRule): string => labelsText(spec.workloadSelector?.matchLabels ?? {});
 
 /** What the older rules of its host and namespace leave of this one. */
-const checkOlder = (object: DestinationRule, older: readonly DestinationRule[]): readonly CodedFinding[] => {
+const checkOlder = (
+  index: AnalysisIndex,
+  object: DestinationRule,
+  older: readonly DestinationRule[],
+): readonly CodedFinding[] => {
   const [first] = older;
   if (first === undefined) return [];
-  const apart = older.find((rule) => !isSame(exportOf(rule), exportOf(object)));
+  const apart = older.find((rule) => !isSame(exportOf(index, rule), exportOf(index, object)));
   if (apart !== undefined)
     return [
       found(
@@ -50,14 +56,14 @@ const checkOlder = (object: DestinationRule, older: readonly DestinationRule[]):
             `has no effect: DestinationRule ${keyOf(ruling)} for the same host comes first, and its trafficPolicy is taken; write it there`,
           ),
         ]),
-    ...(object.spec.subsets ?? []).flatMap(({ name }, index) => {
+    ...(object.spec.subsets ?? []).flatMap(({ name }, position) => {
       const owner = names.get(name);
       return owner === undefined
         ? []
         : [
             found(
               "HDL0203",
-              `spec.subsets[${index}].name`,
+              `spec.subsets[${position}].name`,
               `${show(name)} is defined by DestinationRule ${owner} already, which comes first; rename or remove it`,
             ),
           ];
@@ -88,25 +94,20 @@ const checkHidden = (siblings: readonly DestinationRule[], hidden: readonly Rule
   });
 };
 
-const labelsOfEndpoints = (index: AnalysisIndex, entry: HostEntry): readonly Workload["labels"][] => {
-  const selected = (labels: Workload["labels"]) =>
-    selectedBy(index.workloads(), entry.namespace, labels).map((workload) => workload.labels);
-  if (entry.origin === "Service") {
-    const selector = (entry.object as Service).spec?.selector ?? {};
-    return Object.keys(selector).length === 0 ? [] : selected(selector);
-  }
-  const { endpoints, workloadSelector } = (entry.object as ServiceEntry).spec;
-  if (workloadSelector?.labels !== undefined) return selected(workloadSelector.labels);
-  return (endpoints ?? []).map(({ labels }) => labels ?? {});
+const labelsOfEndpoints = (index: AnalysisIndex, entry: MeshService): readonly Workload["labels"][] => {
+  const hasSelector = Object.keys(entry.selector).length > 0;
+  if (hasSelector) return selectedBy(index.workloads(), entry.namespace, entry.selector).map(({ labels }) => labels);
+  const { endpoints } = index.serviceEntries().get(entryOfService(entry))?.spec ?? {};
+  return entry.origin === "Service" ? [] : (endpoints ?? []).map(({ labels }) => labels ?? {});
 };
 
-const checkSubsets = (index: AnalysisIndex, object: DestinationRule, entry: HostEntry): readonly CodedFinding[] => {
+const checkSubsets = (index: AnalysisIndex, object: DestinationRule, entry: MeshService): readonly CodedFinding[] => {
   const subsets = object.spec.subsets ?? [];
   if (subsets.length === 0) return [];
   const known = labelsOfEndpoints(index, entry);
   if (known.length === 0) return [];
   return subsets.flatMap(({ labels }, position) =>
-    labels === undefined || known.some((own) => hasLabels(own, labels))
+    labels === undefined || known.some((own) => selectsOrAll(labels, own))
       ? []
       : [
           found(
@@ -123,7 +124,7 @@ export const checkDestinationRuleReferences = (
   object: DestinationRule,
 ): readonly CodedFinding[] => {
   const namespace = namespaceOf(object);
-  const host = qualify(object.spec.host, namespace, index.mesh.clusterDomain);
+  const host = qualifiedHost(object.spec.host, namespace, index.mesh.clusterDomain);
   const isWildcard = host.startsWith("*");
   const { entry, findings } = isWildcard
     ? {
@@ -149,7 +150,7 @@ export const checkDestinationRuleReferences = (
         );
   return [
     ...findings,
-    ...checkOlder(object, older),
+    ...checkOlder(index, object, older),
     ...(namespace === index.mesh.rootNamespace
       ? checkHidden(
           siblings,

@@ -1,7 +1,7 @@
 import type { DestinationRule } from "../../api/networking/destination-rule.js";
-import { suffixesOf } from "./hosts.js";
+import { exportTargets, isExportedTo, wildcardsOf } from "../hosts.js";
 import type { AnalysisIndex } from "./index.js";
-import { exportedTo, isSeenIn, namespaceOf } from "./named.js";
+import { namespaceOf } from "./named.js";
 
 /** The rules for one host, as written, in one namespace; oldest first. */
 export interface RuleGroup {
@@ -10,10 +10,10 @@ export interface RuleGroup {
   readonly rules: readonly DestinationRule[];
 }
 
-export const exportOf = (rule: DestinationRule): ReadonlySet<string> =>
+export const exportOf = (index: AnalysisIndex, rule: DestinationRule): ReadonlySet<string> =>
   // With a selector a rule is for clients of its own namespace.
   rule.spec.workloadSelector === undefined
-    ? exportedTo(rule.spec.exportTo, namespaceOf(rule))
+    ? exportTargets(rule.spec.exportTo, namespaceOf(rule), index.mesh.defaultDestinationRuleExportTo)
     : new Set([namespaceOf(rule)]);
 
 /** Groups of one namespace that a host falls under, the most specific first. */
@@ -25,7 +25,7 @@ export function* groupsFor(
 ): Generator<RuleGroup> {
   const byHost = index.destinationRules().get(namespace);
   if (byHost === undefined) return;
-  const keys = [host, ...[...suffixesOf(host.startsWith("*") ? host.slice(2) : host)].map((suffix) => `*${suffix}`)];
+  const keys = [host, ...wildcardsOf(host)];
   for (const key of new Set(keys)) {
     const rules = byHost.get(key)?.filter(accept) ?? [];
     if (rules.length > 0) yield { namespace, host: key, rules };
@@ -43,7 +43,7 @@ export function* lookup(
   serviceNamespace: string | undefined,
 ): Generator<RuleGroup> {
   const root = index.mesh.rootNamespace;
-  const exported = (rule: DestinationRule): boolean => isSeenIn(exportOf(rule), client);
+  const exported = (rule: DestinationRule): boolean => isExportedTo(exportOf(index, rule), client);
   if (client !== root) yield* groupsFor(index, client, host, () => true);
   if (serviceNamespace !== undefined && serviceNamespace !== client)
     yield* groupsFor(index, serviceNamespace, host, exported);

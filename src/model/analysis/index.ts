@@ -7,23 +7,27 @@ import type { ServiceEntry } from "../../api/networking/service-entry.js";
 import type { Sidecar } from "../../api/networking/sidecar.js";
 import type { VirtualService } from "../../api/networking/virtual-service.js";
 import type { WorkloadEntry } from "../../api/networking/workload-entry.js";
-import { type Hosts, indexHosts, qualify } from "./hosts.js";
+import { qualifiedHost } from "../host.js";
+import type { MeshService } from "../service.js";
+import { type Hosts, indexHosts } from "./hosts.js";
 import { byAge, keyOf, nameOf, namespaceOf, push } from "./named.js";
 import { indexWorkloads, type Workloads, type WorkloadTemplate } from "./workloads.js";
 
 /** Everything that analysis looks at. A list that is left out holds nothing, but `gateways`: then they are not known. */
 export interface AnalysisObjects {
-  readonly namespaces?: Iterable<Namespace>;
-  readonly services?: Iterable<Service>;
-  readonly pods?: Iterable<Pod>;
-  readonly templates?: Iterable<WorkloadTemplate>;
-  readonly virtualServices?: Iterable<VirtualService>;
-  readonly destinationRules?: Iterable<DestinationRule>;
-  readonly serviceEntries?: Iterable<ServiceEntry>;
-  readonly workloadEntries?: Iterable<WorkloadEntry>;
-  readonly sidecars?: Iterable<Sidecar>;
-  readonly envoyFilters?: Iterable<EnvoyFilter>;
-  readonly proxyConfigs?: Iterable<ProxyConfig>;
+  readonly namespaces?: readonly Namespace[];
+  /** Of Services and ServiceEntries: what a host may name. */
+  readonly meshServices?: readonly MeshService[];
+  readonly services?: readonly Service[];
+  readonly pods?: readonly Pod[];
+  readonly templates?: readonly WorkloadTemplate[];
+  readonly virtualServices?: readonly VirtualService[];
+  readonly destinationRules?: readonly DestinationRule[];
+  readonly serviceEntries?: readonly ServiceEntry[];
+  readonly workloadEntries?: readonly WorkloadEntry[];
+  readonly sidecars?: readonly Sidecar[];
+  readonly envoyFilters?: readonly EnvoyFilter[];
+  readonly proxyConfigs?: readonly ProxyConfig[];
   /** `namespace/name` of each Gateway. */
   readonly gateways?: ReadonlySet<string>;
 }
@@ -50,6 +54,7 @@ export interface AnalysisIndex {
   readonly destinationRules: () => ReadonlyMap<string, ReadonlyMap<string, readonly DestinationRule[]>>;
   /** ServiceEntries whose TCP port has no address to be told by, oldest first. */
   readonly addressless: () => ReadonlyMap<number, readonly ServiceEntry[]>;
+  readonly serviceEntries: () => ReadonlyMap<string, ServiceEntry>;
   readonly sidecars: () => ReadonlyMap<string, readonly Sidecar[]>;
   readonly servicesBySelector: () => ReadonlyMap<string, ReadonlyMap<string, readonly Service[]>>;
 }
@@ -92,13 +97,13 @@ export const delegateKey = (
 ): string => `${delegate.namespace || namespaceOf(root)}/${delegate.name ?? ""}`;
 
 export const buildAnalysisIndex = (objects: AnalysisObjects, mesh: MeshConfig): AnalysisIndex => {
-  const namespaces = once(() => new Map([...(objects.namespaces ?? [])].map((object) => [nameOf(object), object])));
+  const namespaces = once(() => new Map((objects.namespaces ?? []).map((object) => [nameOf(object), object])));
   const virtualServicesByHost = once(() => {
     const byHost = new Map<string, VirtualService[]>();
     for (const object of objects.virtualServices ?? []) {
       if (!isForSidecars(object)) continue;
       for (const host of object.spec.hosts ?? [])
-        push(byHost, qualify(host, namespaceOf(object), mesh.clusterDomain), object);
+        push(byHost, qualifiedHost(host, namespaceOf(object), mesh.clusterDomain), object);
     }
     return sorted(byHost);
   });
@@ -116,7 +121,7 @@ export const buildAnalysisIndex = (objects: AnalysisObjects, mesh: MeshConfig): 
       const namespace = namespaceOf(object);
       const byHost = byNamespace.get(namespace) ?? new Map<string, DestinationRule[]>();
       byNamespace.set(namespace, byHost);
-      push(byHost, qualify(object.spec.host, namespace, mesh.clusterDomain), object);
+      push(byHost, qualifiedHost(object.spec.host, namespace, mesh.clusterDomain), object);
     }
     for (const byHost of byNamespace.values()) sorted(byHost);
     return byNamespace;
@@ -142,15 +147,16 @@ export const buildAnalysisIndex = (objects: AnalysisObjects, mesh: MeshConfig): 
     mesh,
     objects,
     namespaces,
-    hosts: once(() => indexHosts(objects.services ?? [], objects.serviceEntries ?? [], mesh.clusterDomain)),
+    hosts: once(() => indexHosts(objects.meshServices ?? [])),
     workloads: once(() =>
       indexWorkloads(objects.pods ?? [], objects.templates ?? [], objects.workloadEntries ?? [], namespaces()),
     ),
-    virtualServices: once(() => new Map([...(objects.virtualServices ?? [])].map((object) => [keyOf(object), object]))),
+    virtualServices: once(() => new Map((objects.virtualServices ?? []).map((object) => [keyOf(object), object]))),
     virtualServicesByHost,
     delegateUses,
     destinationRules,
     addressless,
+    serviceEntries: once(() => new Map((objects.serviceEntries ?? []).map((object) => [keyOf(object), object]))),
     sidecars: once(() => groupedByNamespace(objects.sidecars ?? [])),
     servicesBySelector,
   };

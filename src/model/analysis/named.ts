@@ -23,21 +23,6 @@ export const byAge = (left: Named, right: Named): number => {
   return 0;
 };
 
-/** Namespaces that see a resource: `.` is its own, none at all means `absent`. */
-export const exportedTo = (
-  exportTo: readonly string[] | undefined,
-  namespace: string,
-  absent: readonly string[] = ["*"],
-): ReadonlySet<string> =>
-  new Set(
-    (exportTo === undefined || exportTo.length === 0 ? absent : exportTo)
-      .filter((target) => target !== "~")
-      .map((target) => (target === "." ? namespace : target)),
-  );
-
-export const isSeenIn = (exportTo: ReadonlySet<string>, namespace: string): boolean =>
-  exportTo.has("*") || exportTo.has(namespace);
-
 /** Whether some namespace sees both. */
 export const overlap = (left: ReadonlySet<string>, right: ReadonlySet<string>): boolean => {
   if (left.size === 0 || right.size === 0) return false;

@@ -1,11 +1,13 @@
 import { show } from "../../api/findings.js";
+import { qualifiedHost } from "../host.js";
+import type { MeshService } from "../service.js";
 import { type CodedFinding, enumerate, found } from "./finding.js";
-import { completionOf, entriesOf, type HostEntry, qualify, seenFrom } from "./hosts.js";
+import { completionOf, definitionsOf, resourceOf, seenFrom } from "./hosts.js";
 import type { AnalysisIndex } from "./index.js";
 
 export interface Reference {
   /** As a client of the namespace sees it. */
-  readonly entry: HostEntry | undefined;
+  readonly entry: MeshService | undefined;
   /** What to tell of a reference that finds nothing. */
   readonly findings: readonly CodedFinding[];
 }
@@ -22,8 +24,8 @@ export const resolveHost = (
 ): Reference => {
   const { clusterDomain } = index.mesh;
   const hosts = index.hosts();
-  const full = qualify(host, namespace, clusterDomain);
-  const entries = entriesOf(hosts, full);
+  const full = qualifiedHost(host, namespace, clusterDomain);
+  const entries = definitionsOf(hosts, full);
   const entry = seenFrom(entries, namespace);
   if (entry !== undefined) return { entry, findings: [] };
   const [hidden] = entries;
@@ -34,7 +36,7 @@ export const resolveHost = (
   if (hidden !== undefined)
     return tell(
       "HDL0105",
-      `${show(host)}: ${hidden.origin} ${hidden.key} is not exported to namespace ${namespace}, only to ${enumerate(hidden.exportTo) || "none"}; add it to exportTo there`,
+      `${show(host)}: ${resourceOf(hidden)} is not exported to namespace ${namespace}, only to ${enumerate(hidden.exportTo) || "none"}; add it to exportTo there`,
     );
   const completed = completionOf(hosts, full, clusterDomain);
   if (completed !== undefined)

@@ -1,20 +1,23 @@
 import { show } from "../../api/findings.js";
 import type { ServiceEntry } from "../../api/networking/service-entry.js";
+import { exportTargets } from "../hosts.js";
+import type { MeshService } from "../service.js";
+import { entryOfService } from "../service-entry.js";
 import { type CodedFinding, found } from "./finding.js";
-import type { HostEntry } from "./hosts.js";
+import { named, resourceOf } from "./hosts.js";
 import { type AnalysisIndex, opaquePorts } from "./index.js";
-import { byAge, exportedTo, keyOf, namespaceOf, overlap } from "./named.js";
+import { byAge, keyOf, namespaceOf, overlap } from "./named.js";
 import { checkExportTo, checkSelector } from "./scope.js";
 
-const othersOf = (index: AnalysisIndex, host: string, key: string): readonly HostEntry[] => {
+const othersOf = (index: AnalysisIndex, host: string, key: string): readonly MeshService[] => {
   const { exact, wildcards } = index.hosts();
-  const entries = host.startsWith("*") ? wildcards.get(host.slice(1)) : exact.get(host);
-  return (entries ?? []).filter((entry) => entry.origin === "Service" || entry.key !== key);
+  const entries = host.startsWith("*") ? wildcards.get(host) : exact.get(host);
+  return (entries ?? []).filter((entry) => entry.origin === "Service" || entryOfService(entry) !== key);
 };
 
 const checkHosts = (index: AnalysisIndex, object: ServiceEntry): readonly CodedFinding[] => {
   const namespace = namespaceOf(object);
-  const exportTo = exportedTo(object.spec.exportTo, namespace);
+  const exportTo = exportTargets(object.spec.exportTo, namespace, index.mesh.defaultServiceExportTo);
   return object.spec.hosts.flatMap((host, position) => {
     const path = `spec.hosts[${position}]`;
     const others = othersOf(index, host.toLowerCase(), keyOf(object)).filter((other) =>
@@ -26,10 +29,10 @@ const checkHosts = (index: AnalysisIndex, object: ServiceEntry): readonly CodedF
         found(
           "HDL0303",
           path,
-          `${show(host)} is the host of Service ${service.key} too; use another, or drop the Service`,
+          `${show(host)} is the host of ${resourceOf(service)} too; use another, or drop the Service`,
         ),
       ];
-    const older = others.find((other) => byAge(other.object, object) < 0);
+    const older = others.find((other) => byAge(named(other), object) < 0);
     if (older === undefined) return [];
     const outcome =
       older.namespace === namespace
@@ -39,14 +42,14 @@ const checkHosts = (index: AnalysisIndex, object: ServiceEntry): readonly CodedF
       found(
         "HDL0302",
         path,
-        `${show(host)}: ServiceEntry ${older.key} defines it too and ${outcome}; keep one, or restrict exportTo`,
+        `${show(host)}: ${resourceOf(older)} defines it too and ${outcome}; keep one, or restrict exportTo`,
       ),
     ];
   });
 };
 
 const checkPorts = (index: AnalysisIndex, object: ServiceEntry): readonly CodedFinding[] => {
-  const exportTo = exportedTo(object.spec.exportTo, namespaceOf(object));
+  const exportTo = exportTargets(object.spec.exportTo, namespaceOf(object), index.mesh.defaultServiceExportTo);
   const hosts = new Set(object.spec.hosts);
   return opaquePorts(object).flatMap((port) => {
     const winner = index
@@ -57,7 +60,7 @@ const checkPorts = (index: AnalysisIndex, object: ServiceEntry): readonly CodedF
           keyOf(other) !== keyOf(object) &&
           byAge(other, object) < 0 &&
           !other.spec.hosts.some((host) => hosts.has(host)) &&
-          overlap(exportedTo(other.spec.exportTo, namespaceOf(other)), exportTo),
+          overlap(exportTargets(other.spec.exportTo, namespaceOf(other), index.mesh.defaultServiceExportTo), exportTo),
       );
     const position = (object.spec.ports ?? []).findIndex(({ number }) => number === port);
     return winner === undefined

@@ -1,11 +1,12 @@
 import { show } from "../../api/findings.js";
 import type { Service } from "../../api/kubernetes.js";
 import { protocolOf } from "../protocol.js";
-import { type CodedFinding, enumerate, found } from "./finding.js";
+import { selectsOrAll } from "../selector.js";
+import { type CodedFinding, found } from "./finding.js";
 import type { AnalysisIndex } from "./index.js";
 import { byAge, keyOf, namespaceOf } from "./named.js";
 import { checkExportTo } from "./scope.js";
-import { hasLabels, selectedBy, type Workload } from "./workloads.js";
+import { selectedBy, type Workload } from "./workloads.js";
 
 type ServicePort = NonNullable<NonNullable<Service["spec"]>["ports"]>[number];
 
@@ -51,14 +52,14 @@ const checkPorts = (service: Service): readonly CodedFinding[] =>
 
 const numberOf = (port: ServicePort, workload: Workload): number | undefined => {
   const target = (port.targetPort as number | string | undefined) ?? port.port;
-  return typeof target === "number" ? target : workload.ports.find(({ name }) => name === target)?.port;
+  return typeof target === "number" ? target : workload.ports().find(({ name }) => name === target)?.port;
 };
 
 const rivalsOf = (index: AnalysisIndex, service: Service, workload: Workload): readonly Service[] => {
   const bySelector = index.servicesBySelector().get(namespaceOf(service));
   return Object.entries(workload.labels).flatMap(([key, value]) =>
     (bySelector?.get(`${key}=${value}`) ?? []).filter(
-      (other) => byAge(other, service) < 0 && hasLabels(workload.labels, other.spec?.selector ?? {}),
+      (other) => byAge(other, service) < 0 && selectsOrAll(other.spec?.selector, workload.labels),
     ),
   );
 };
@@ -68,7 +69,7 @@ const distinct = (workloads: readonly Workload[]): readonly Workload[] => {
   const seen = new Map<string, Workload>();
   for (const workload of workloads) {
     const { "pod-template-hash": _, ...labels } = workload.labels;
-    seen.set(JSON.stringify([labels, workload.ports]), workload);
+    seen.set(JSON.stringify([labels, workload.ports()]), workload);
   }
   return [...seen.values()];
 };
@@ -128,6 +129,3 @@ export const checkWorkload = (workload: Workload): readonly CodedFinding[] =>
         ),
       ]
     : [];
-
-export const namesOf = (workloads: readonly Workload[]): string =>
-  enumerate(workloads.map(({ kind, name }) => `${kind} ${name}`));

@@ -1,10 +1,12 @@
 import { show } from "../../api/findings.js";
 import type { Sidecar } from "../../api/networking/sidecar.js";
+import { hostMatches, isExportedTo } from "../hosts.js";
+import type { MeshService } from "../service.js";
 import { type CodedFinding, enumerate, found } from "./finding.js";
-import { completionOf, type HostEntry } from "./hosts.js";
+import { completionOf } from "./hosts.js";
 import type { AnalysisIndex } from "./index.js";
-import { byAge, isSeenIn, keyOf, namespaceOf } from "./named.js";
-import { checkSelector } from "./scope.js";
+import { byAge, keyOf, namespaceOf } from "./named.js";
+import { checkSelector, mayExist } from "./scope.js";
 import { selectedBy } from "./workloads.js";
 
 const labelsOf = ({ spec }: Sidecar): Readonly<Record<string, string>> => spec.workloadSelector?.labels ?? {};
@@ -41,19 +43,18 @@ const checkRivals = (index: AnalysisIndex, object: Sidecar): readonly CodedFindi
   return [];
 };
 
-const fits = (host: string, pattern: string): boolean => {
-  if (!pattern.startsWith("*")) return host === pattern;
-  return host.endsWith(pattern.slice(1)) || (host.startsWith("*") && pattern.endsWith(host.slice(1)));
-};
-
 const importsSomething = (index: AnalysisIndex, own: string, namespace: string, pattern: string): boolean => {
-  const accept = (entry: HostEntry): boolean =>
-    (namespace === "*" || entry.namespace === namespace) && isSeenIn(entry.exportTo, own);
+  const accept = (entry: MeshService): boolean =>
+    (namespace === "*" || entry.namespace === namespace) && isExportedTo(entry.exportTo, own);
   const { exact, wildcards } = index.hosts();
   if (index.virtualServicesByHost().has(pattern)) return true;
   if (!pattern.startsWith("*") && exact.get(pattern)?.some(accept)) return true;
   for (const entries of pattern.startsWith("*") ? [...exact.values(), ...wildcards.values()] : wildcards.values())
-    if (entries.some((entry) => (fits(entry.host, pattern) || fits(pattern, entry.host) ? accept(entry) : false)))
+    if (
+      entries.some((entry) =>
+        hostMatches(pattern, entry.host) || hostMatches(entry.host, pattern) ? accept(entry) : false,
+      )
+    )
       return true;
   return false;
 };
@@ -67,8 +68,8 @@ const checkEgress = (index: AnalysisIndex, object: Sidecar): readonly CodedFindi
       const named = written.slice(0, slash).replace(/^~/, "");
       const namespace = named === "." ? own : named;
       const pattern = written.slice(slash + 1).toLowerCase();
-      // The whole own namespace is a habit, also where nothing is in it yet.
-      if ((namespace === "*" || namespace === own) && pattern === "*") return [];
+      // A whole namespace is a habit, also where nothing is in it yet.
+      if (pattern === "*" && (namespace === "*" || namespace === own || mayExist(index, namespace))) return [];
       if (importsSomething(index, own, namespace, pattern)) return [];
       const { clusterDomain } = index.mesh;
       const completed =

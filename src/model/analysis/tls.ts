@@ -1,26 +1,24 @@
-import type { Service } from "../../api/kubernetes.js";
 import type { DestinationRule, TrafficPolicy } from "../../api/networking/destination-rule.js";
+import { selectsOrAll } from "../selector.js";
+import type { MeshService, ServicePort } from "../service.js";
 import { type CodedFinding, enumerate, found } from "./finding.js";
-import type { HostEntry, HostPort } from "./hosts.js";
 import type { AnalysisIndex } from "./index.js";
-import { hasLabels, selectedBy, type Workload } from "./workloads.js";
+import { selectedBy, type Workload } from "./workloads.js";
 
 interface PlacedTls {
   readonly path: string;
   readonly mode: string;
-  readonly ports: readonly HostPort[];
+  readonly ports: readonly ServicePort[];
   readonly servers: readonly Workload[];
 }
 
-const serversOf = (index: AnalysisIndex, entry: HostEntry): readonly Workload[] => {
-  const selector = entry.origin === "Service" ? ((entry.object as Service).spec?.selector ?? {}) : {};
-  return Object.keys(selector).length === 0 ? [] : selectedBy(index.workloads(), entry.namespace, selector);
-};
+const serversOf = (index: AnalysisIndex, { namespace, selector }: MeshService): readonly Workload[] =>
+  Object.keys(selector).length === 0 ? [] : selectedBy(index.workloads(), namespace, selector);
 
 const ofPolicy = (
   policy: TrafficPolicy | undefined,
   path: string,
-  entry: HostEntry,
+  entry: MeshService,
   servers: readonly Workload[],
 ): readonly PlacedTls[] => {
   const ownPorts = new Set((policy?.portLevelSettings ?? []).map(({ port }) => port?.number));
@@ -46,7 +44,7 @@ const ofPolicy = (
 
 const judge = (
   { path, mode, ports, servers }: PlacedTls,
-  entry: HostEntry,
+  entry: MeshService,
   isAutomatic: boolean,
 ): readonly CodedFinding[] => {
   const without = servers.filter(({ hasSidecar }) => !hasSidecar);
@@ -92,7 +90,7 @@ const judge = (
 export const checkTls = (
   index: AnalysisIndex,
   { spec }: DestinationRule,
-  entry: HostEntry,
+  entry: MeshService,
 ): readonly CodedFinding[] => {
   const policies = [spec.trafficPolicy, ...(spec.subsets ?? []).map(({ trafficPolicy }) => trafficPolicy)];
   if (policies.every((policy) => policy?.tls === undefined && policy?.portLevelSettings === undefined)) return [];
@@ -104,7 +102,7 @@ export const checkTls = (
         trafficPolicy,
         `spec.subsets[${position}].trafficPolicy`,
         entry,
-        servers.filter((server) => hasLabels(server.labels, labels ?? {})),
+        servers.filter((server) => selectsOrAll(labels, server.labels)),
       ),
     ),
   ];

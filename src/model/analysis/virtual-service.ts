@@ -1,10 +1,13 @@
 import { show } from "../../api/findings.js";
 import type { Destination, VirtualService } from "../../api/networking/virtual-service.js";
+import { qualifiedHost } from "../host.js";
+import { exportTargets } from "../hosts.js";
+import type { MeshService } from "../service.js";
 import { lookup, subsetsOf } from "./destination-rules.js";
 import { type CodedFinding, enumerate, found } from "./finding.js";
-import { anyUnder, entriesOf, type HostEntry, qualify, seenFrom } from "./hosts.js";
+import { anyUnder, definitionsOf, seenFrom } from "./hosts.js";
 import { type AnalysisIndex, isForSidecars } from "./index.js";
-import { byAge, exportedTo, keyOf, namespaceOf, overlap } from "./named.js";
+import { byAge, keyOf, namespaceOf, overlap } from "./named.js";
 import { resolveHost } from "./reference.js";
 
 interface PlacedDestination {
@@ -35,7 +38,7 @@ const checkSubset = (
   index: AnalysisIndex,
   namespace: string,
   subset: string,
-  entry: HostEntry,
+  entry: MeshService,
   path: string,
 ): readonly CodedFinding[] => {
   const [holds, ...hidden] = lookup(index, namespace, entry.host, entry.namespace);
@@ -83,34 +86,36 @@ const checkDestination = (
 };
 
 /** The narrower its audience, the earlier a rule is consulted. */
-const audience = (exportTo: ReadonlySet<string>, namespace: string): number => {
+const rankOf = (exportTo: ReadonlySet<string>, namespace: string): number => {
   if (exportTo.has("*")) return 2;
   return exportTo.size === 1 && exportTo.has(namespace) ? 0 : 1;
 };
 
+const audienceOf = (index: AnalysisIndex, object: VirtualService): ReadonlySet<string> =>
+  exportTargets(object.spec.exportTo, namespaceOf(object), index.mesh.defaultVirtualServiceExportTo);
+
 const checkOwners = (index: AnalysisIndex, object: VirtualService): readonly CodedFinding[] => {
   const namespace = namespaceOf(object);
   const key = keyOf(object);
-  const exportTo = exportedTo(object.spec.exportTo, namespace);
-  const own = audience(exportTo, namespace);
+  const exportTo = audienceOf(index, object);
+  const own = rankOf(exportTo, namespace);
   return (object.spec.hosts ?? []).flatMap((host, position) => {
-    const full = qualify(host, namespace, index.mesh.clusterDomain);
+    const full = qualifiedHost(host, namespace, index.mesh.clusterDomain);
     const winner = index
       .virtualServicesByHost()
       .get(full)
       ?.find((other) => {
         if (keyOf(other) === key) return false;
         const otherNamespace = namespaceOf(other);
-        const otherExport = exportedTo(other.spec.exportTo, otherNamespace);
+        const otherExport = audienceOf(index, other);
         if (!overlap(exportTo, otherExport)) return false;
-        const rank = audience(otherExport, otherNamespace);
+        const rank = rankOf(otherExport, otherNamespace);
         return rank < own || (rank === own && byAge(other, object) < 0);
       });
     if (winner === undefined) return [];
-    const winnerExport = exportedTo(winner.spec.exportTo, namespaceOf(winner));
+    const winnerExport = audienceOf(index, winner);
     const whose = winnerExport.has("*") ? "" : ` for clients in ${enumerate(winnerExport)}`;
-    const why =
-      audience(winnerExport, namespaceOf(winner)) < own ? "exported more narrowly" : "older, or first by name";
+    const why = rankOf(winnerExport, namespaceOf(winner)) < own ? "exported more narrowly" : "older, or first by name";
     return [
       found(
         "HDL0110",
@@ -122,10 +127,10 @@ const checkOwners = (index: AnalysisIndex, object: VirtualService): readonly Cod
 };
 
 /** What a host of the rule stands for in the mesh; a wildcard for nothing in particular. */
-const servicesOf = (index: AnalysisIndex, object: VirtualService): readonly HostEntry[] => {
+const servicesOf = (index: AnalysisIndex, object: VirtualService): readonly MeshService[] => {
   const namespace = namespaceOf(object);
   return (object.spec.hosts ?? []).flatMap((host) => {
-    const entries = entriesOf(index.hosts(), qualify(host, namespace, index.mesh.clusterDomain));
+    const entries = definitionsOf(index.hosts(), qualifiedHost(host, namespace, index.mesh.clusterDomain));
     return seenFrom(entries, namespace) ?? [];
   });
 };
@@ -136,7 +141,7 @@ const checkHosts = (index: AnalysisIndex, object: VirtualService): readonly Code
   const hasGateway = (object.spec.gateways ?? []).some((gateway) => gateway !== "mesh");
   return (object.spec.hosts ?? []).flatMap((host, position) => {
     const path = `spec.hosts[${position}]`;
-    const full = qualify(host, namespace, index.mesh.clusterDomain);
+    const full = qualifiedHost(host, namespace, index.mesh.clusterDomain);
     if (hasGateway || full === "*" || /^[\d.]+$|:/.test(full)) return [];
     if (!full.startsWith("*")) return resolveHost(index, host, namespace, path, "HDL0106").findings;
     return anyUnder(index.hosts(), full)
@@ -145,7 +150,7 @@ const checkHosts = (index: AnalysisIndex, object: VirtualService): readonly Code
   });
 };
 
-const protocolsOf = (entry: HostEntry): ReadonlySet<"http" | "tls" | "tcp"> =>
+const protocolsOf = (entry: MeshService): ReadonlySet<"http" | "tls" | "tcp"> =>
   new Set(
     entry.ports.flatMap(({ protocol, isTls }) => {
       if (isTls) return ["tls" as const];

@@ -1,8 +1,7 @@
 import type { Namespace, Pod } from "../../api/kubernetes.js";
 import type { WorkloadEntry } from "../../api/networking/workload-entry.js";
+import { type Labels, selectsOrAll } from "../selector.js";
 import { nameOf, namespaceOf, push } from "./named.js";
-
-type Labels = Readonly<Record<string, string>>;
 
 /** A Deployment, StatefulSet or other object of a file, by the pods that it will make. */
 export interface WorkloadTemplate {
@@ -24,14 +23,16 @@ export interface Workload {
   readonly asksForSidecar: boolean;
   /** It is there and not about to end; not a template. */
   readonly isRunning: boolean;
-  readonly ports: readonly { readonly name: string; readonly port: number }[];
+  /** Of its containers. */
+  readonly ports: () => readonly { readonly name: string; readonly port: number }[];
 }
 
+/** Made a namespace at a time, when it is first asked for: one resource looks at one namespace, seldom at all. */
 export interface Workloads {
-  readonly size: number;
-  readonly byNamespace: ReadonlyMap<string, readonly Workload[]>;
-  /** By namespace, then by one label as `key=value`. */
-  readonly byLabel: ReadonlyMap<string, ReadonlyMap<string, readonly Workload[]>>;
+  readonly namespaces: readonly string[];
+  readonly of: (namespace: string) => readonly Workload[];
+  /** Those of a namespace that carry the label. */
+  readonly withLabel: (namespace: string, key: string, value: string) => readonly Workload[];
 }
 
 const namespaceAsks = (namespace: Namespace | undefined): boolean => {
@@ -52,21 +53,25 @@ const portsOf = (pod: Pick<Pod, "spec">) =>
     (ports ?? []).map(({ name, containerPort }) => ({ name: name ?? "", port: containerPort })),
   );
 
-const ofPod = (pod: Pod, namespace: Namespace | undefined): Workload => ({
-  kind: "Pod",
-  namespace: namespaceOf(pod),
-  name: nameOf(pod),
-  labels: pod.metadata?.labels ?? {},
-  hasSidecar:
-    pod.metadata?.labels?.["security.istio.io/tlsMode"] === "istio" ||
-    (pod.status?.phase === undefined && asksFor(pod, namespace)),
-  asksForSidecar: asksFor(pod, namespace),
-  isRunning:
-    pod.metadata?.deletionTimestamp === undefined &&
-    pod.status?.phase !== undefined &&
-    !["Succeeded", "Failed"].includes(pod.status.phase),
-  ports: portsOf(pod),
-});
+const ofPod = (pod: Pod, namespace: Namespace | undefined): Workload => {
+  const labels = pod.metadata?.labels ?? {};
+  const phase = pod.status?.phase;
+  const asksForSidecar = asksFor(pod, namespace);
+  return {
+    kind: "Pod",
+    namespace: namespaceOf(pod),
+    name: nameOf(pod),
+    labels,
+    hasSidecar: labels["security.istio.io/tlsMode"] === "istio" || (phase === undefined && asksForSidecar),
+    asksForSidecar,
+    isRunning:
+      pod.metadata?.deletionTimestamp === undefined &&
+      phase !== undefined &&
+      phase !== "Succeeded" &&
+      phase !== "Failed",
+    ports: () => portsOf(pod),
+  };
+};
 
 const ofTemplate = (template: WorkloadTemplate, namespace: Namespace | undefined): Workload => {
   const asks = asksFor(template.pod, namespace);
@@ -78,7 +83,7 @@ const ofTemplate = (template: WorkloadTemplate, namespace: Namespace | undefined
     hasSidecar: asks,
     asksForSidecar: asks,
     isRunning: false,
-    ports: portsOf(template.pod),
+    ports: () => portsOf(template.pod),
   };
 };
 
@@ -93,41 +98,56 @@ const ofWorkloadEntry = (entry: WorkloadEntry): Workload => {
     hasSidecar: tlsMode === undefined ? entry.spec.serviceAccount !== undefined : tlsMode === "istio",
     asksForSidecar: false,
     isRunning: false,
-    ports: [],
+    ports: () => [],
+  };
+};
+
+const remember = <Value>(make: (key: string) => Value): ((key: string) => Value) => {
+  const made = new Map<string, Value>();
+  return (key) => {
+    const known = made.get(key);
+    if (known !== undefined) return known;
+    const value = make(key);
+    made.set(key, value);
+    return value;
   };
 };
 
 export const indexWorkloads = (
-  pods: Iterable<Pod>,
-  templates: Iterable<WorkloadTemplate>,
-  workloadEntries: Iterable<WorkloadEntry>,
+  pods: readonly Pod[],
+  templates: readonly WorkloadTemplate[],
+  workloadEntries: readonly WorkloadEntry[],
   namespaces: ReadonlyMap<string, Namespace>,
 ): Workloads => {
-  const byNamespace = new Map<string, Workload[]>();
-  const byLabel = new Map<string, Map<string, Workload[]>>();
-  let size = 0;
-  const add = (workload: Workload): void => {
-    size += 1;
-    push(byNamespace, workload.namespace, workload);
-    const labels = byLabel.get(workload.namespace) ?? new Map<string, Workload[]>();
-    byLabel.set(workload.namespace, labels);
-    for (const [key, value] of Object.entries(workload.labels)) push(labels, `${key}=${value}`, workload);
+  const makers = new Map<string, (() => Workload)[]>();
+  for (const pod of pods) {
+    const namespace = namespaceOf(pod);
+    push(makers, namespace, () => ofPod(pod, namespaces.get(namespace)));
+  }
+  for (const template of templates)
+    push(makers, template.namespace, () => ofTemplate(template, namespaces.get(template.namespace)));
+  for (const entry of workloadEntries) push(makers, namespaceOf(entry), () => ofWorkloadEntry(entry));
+  const of = remember((namespace) => (makers.get(namespace) ?? []).map((make) => make()));
+  const byValue = remember((namespace) =>
+    remember((key) => {
+      const values = new Map<string, Workload[]>();
+      for (const workload of of(namespace)) {
+        const value = workload.labels[key];
+        if (value !== undefined) push(values, value, workload);
+      }
+      return values;
+    }),
+  );
+  return {
+    namespaces: [...makers.keys()],
+    of,
+    withLabel: (namespace, key, value) => byValue(namespace)(key).get(value) ?? [],
   };
-  for (const pod of pods) add(ofPod(pod, namespaces.get(namespaceOf(pod))));
-  for (const template of templates) add(ofTemplate(template, namespaces.get(template.namespace)));
-  for (const entry of workloadEntries) add(ofWorkloadEntry(entry));
-  return { size, byNamespace, byLabel };
 };
-
-export const hasLabels = (labels: Labels, wanted: Labels): boolean =>
-  Object.entries(wanted).every(([key, value]) => labels[key] === value);
 
 /** The workloads of a namespace that carry all labels; all of them if there are none. */
 export const selectedBy = (workloads: Workloads, namespace: string, selector: Labels): readonly Workload[] => {
-  const pairs = Object.entries(selector);
-  if (pairs.length === 0) return workloads.byNamespace.get(namespace) ?? [];
-  const byLabel = workloads.byLabel.get(namespace);
-  const candidates = pairs.map(([key, value]) => byLabel?.get(`${key}=${value}`) ?? []);
-  const fewest = candidates.reduce((least, list) => (list.length < least.length ? list : least));
-  return fewest.filter(({ labels }) => hasLabels(labels, selector));
+  const [first] = Object.entries(selector);
+  if (first === undefined) return workloads.of(namespace);
+  return workloads.withLabel(namespace, ...first).filter(({ labels }) => selectsOrAll(selector, labels));
 };

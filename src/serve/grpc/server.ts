@@ -53,8 +53,11 @@ export interface GrpcServer {
   readonly port: number;
   /** Takes effect for connections made from now on. */
   readonly setCertificate: (certificate: ServingCertificate) => void;
-  /** Ends all calls with UNAVAILABLE, which sends proxies elsewhere, and all connections. */
-  readonly stop: () => Promise<void>;
+  /**
+   * Ends all calls with UNAVAILABLE, which sends proxies elsewhere, each at a random moment within `spreadMilliseconds`
+   * (0 without), and all connections.
+   */
+  readonly stop: (spreadMilliseconds?: number) => Promise<void>;
 }
 
 const pingMilliseconds = 30_000;
@@ -255,13 +258,18 @@ export const startGrpcServer = async (options: GrpcServerOptions): Promise<GrpcS
   return {
     port: (gate.address() as AddressInfo).port,
     setCertificate: (certificate) => server.setSecureContext(tlsOf(certificate)),
-    stop: async () => {
+    stop: async (spreadMilliseconds = 0) => {
       const closed = new Promise<void>((resolve) => gate.close(() => resolve()));
-      for (const call of calls.values()) call.end(status.UNAVAILABLE, "the control plane is stopping");
+      // Connections are told first (GOAWAY): a call that follows one that is ended here takes another connection.
       for (const session of sessions) session.close();
+      for (const call of calls.values())
+        setTimeout(
+          () => call.end(status.UNAVAILABLE, "the control plane is stopping"),
+          Math.random() * spreadMilliseconds,
+        );
       const impatience = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
-      }, stopMilliseconds);
+      }, spreadMilliseconds + stopMilliseconds);
       await closed;
       clearTimeout(impatience);
     },

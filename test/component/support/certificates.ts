@@ -46,9 +46,9 @@ export const createTestAuthority = async (organization: string): Promise<TestAut
       const own = newKey();
       const certificate = await signCertificate(
         {
-          organization,
+          // With the authority's own name it would count as signed by itself.
+          ...(uri === undefined ? { organization: `${organization} ${name}` } : { uri }),
           dnsNames,
-          ...(uri === undefined ? {} : { uri }),
           publicKey: createPublicKey(own.key),
           ...validity,
           isAuthority: false,

@@ -13,7 +13,6 @@ import type { RunningPod } from "../../../src/cli/run/pod.js";
 import type { ControlPlane } from "../../../src/main/control-plane.js";
 import { type PodClient, startClient } from "./client.js";
 import type { DriverRequest, DriverResponse } from "./driver.js";
-import { createSettling } from "./settling.js";
 
 export type { DriverResponse as Response } from "./driver.js";
 
@@ -127,7 +126,9 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
     closing ??= (async () => {
       process.off("SIGINT", interrupted);
       process.off("SIGTERM", interrupted);
-      for (const step of undo.reverse()) await step();
+      const faults: unknown[] = [];
+      for (const step of undo.reverse()) await step().catch((error: unknown) => faults.push(error));
+      if (faults.length > 0) throw new AggregateError(faults, "the mesh did not end well");
     })();
     return closing;
   };
@@ -141,7 +142,6 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
     await chmod(folder, 0o755);
     const network = await createNetwork(options.families ?? (options.dualStack ? ["IPv4", "IPv6"] : ["IPv4"]));
     undo.push(network.close);
-    const settling = createSettling();
     const local = await startLocalMesh({
       mesh: { ...defaultMeshConfig, ...options.mesh },
       network,
@@ -149,7 +149,6 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       machine: localMachine(join(projectFolder, ".cache/tools/bin/envoy")),
       templateFile,
       logger: pino({ level: "warn" }, sink),
-      observe: settling.observer,
       ...(options.hosts === undefined ? {} : { hosts: options.hosts }),
     });
     undo.push(local.close);
@@ -178,10 +177,9 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       const declared = new Set(events.filter(({ kind }) => kind === "Namespace").map(({ name }) => name));
       const used = new Set(events.map(({ namespace }) => namespace).filter((namespace) => namespace !== ""));
       const missing = [...used].filter((namespace) => !declared.has(namespace) && !known.has(namespace));
-      const refused = settling.refused();
+      const refused = local.refusals();
       await local.apply([...missing.map(labelled), ...events]);
-      await settling.settled();
-      if (settling.refused() > refused) throw new Error(`a proxy refused its configuration:\n${log}`);
+      if (local.refusals() > refused) throw new Error(`a proxy refused its configuration:\n${log}`);
     };
 
     await apply(options.yaml);
@@ -204,7 +202,6 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
           await clients.get(running)?.close();
           clients.delete(running);
         }
-        await settling.settled();
       },
       kill: (name) => pod(name).crash(),
       call,

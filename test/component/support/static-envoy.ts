@@ -19,9 +19,14 @@ import {
   type ClusterLoadAssignment,
   ClusterLoadAssignmentSchema,
 } from "../../../src/proto/envoy/config/endpoint/v3/endpoint_pb.js";
+import type { Filter } from "../../../src/proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { RouteAction_HashPolicySchema } from "../../../src/proto/envoy/config/route/v3/route_components_pb.js";
 import { RouterSchema } from "../../../src/proto/envoy/extensions/filters/http/router/v3/router_pb.js";
-import { HttpConnectionManagerSchema } from "../../../src/proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { TlsInspectorSchema } from "../../../src/proto/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
+import {
+  HttpConnectionManagerSchema,
+  type HttpFilter,
+} from "../../../src/proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { TcpProxySchema } from "../../../src/proto/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import { DiscoveryResponseSchema } from "../../../src/proto/envoy/service/discovery/v3/discovery_pb.js";
 import { type MeshSecrets, withFileSecrets, writeSecrets } from "./file-secrets.js";
@@ -36,6 +41,10 @@ export interface Proxied {
   readonly assignment?: ClusterLoadAssignment | undefined;
   readonly hashPolicies?: readonly MessageInitShape<typeof RouteAction_HashPolicySchema>[];
   readonly tcp?: MessageInitShape<typeof TcpProxySchema>;
+  /** Before the router. */
+  readonly httpFilters?: readonly HttpFilter[];
+  /** Before the TCP proxy, once the TLS handshake has told the server's name. */
+  readonly sniFilters?: readonly Filter[];
 }
 
 export interface StaticEnvoy {
@@ -43,6 +52,8 @@ export interface StaticEnvoy {
   readonly portOf: (cluster: string) => number;
   /** One counter or gauge of the cluster of this name; 0 if there is none. */
   readonly stat: (cluster: string, name: string) => Promise<number>;
+  /** The cluster of this name as Envoy understood it. */
+  readonly understood: (cluster: string) => Promise<unknown>;
   /** Replaces the endpoints of a cluster and waits until Envoy has them. */
   readonly assign: (assignment: ClusterLoadAssignment) => Promise<void>;
   readonly stop: () => Promise<void>;
@@ -55,14 +66,27 @@ const loopback = (portValue: number) => ({
   },
 });
 
-const statNameOf = (cluster: string): string => cluster.replaceAll(/[|:]/g, "_");
+const statNameOf = (cluster: string): string => cluster.replaceAll(":", "_");
 
-const listenerOf = ({ cluster, hashPolicies, tcp }: Proxied) => ({
+const listenerOf = ({ cluster, hashPolicies, tcp, httpFilters = [], sniFilters = [] }: Proxied) => ({
   name: cluster.name,
   address: loopback(0),
+  listenerFilters:
+    sniFilters.length === 0
+      ? []
+      : [
+          {
+            name: "tls",
+            configType: {
+              case: "typedConfig" as const,
+              value: anyPack(TlsInspectorSchema, create(TlsInspectorSchema)),
+            },
+          },
+        ],
   filterChains: [
     {
       filters: [
+        ...sniFilters,
         tcp === undefined
           ? {
               name: "http",
@@ -97,6 +121,7 @@ const listenerOf = ({ cluster, hashPolicies, tcp }: Proxied) => ({
                       },
                     },
                     httpFilters: [
+                      ...httpFilters,
                       {
                         name: "envoy.filters.http.router",
                         configType: { case: "typedConfig", value: anyPack(RouterSchema, create(RouterSchema)) },
@@ -264,6 +289,12 @@ export const startStaticEnvoy = async (proxied: readonly Proxied[], secrets: Mes
         return port;
       },
       stat,
+      understood: async (cluster) => {
+        const dump = JSON.parse(await ask("/config_dump?resource=static_clusters")) as {
+          configs: { cluster: { name: string } }[];
+        };
+        return dump.configs.find((config) => config.cluster.name === cluster)?.cluster;
+      },
       assign: async (assignment) => {
         const before = await stat(assignment.clusterName, "update_success");
         version += 1;

@@ -5,7 +5,6 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { defaultMeshConfig, type MeshConfig } from "../../../src/api/meshconfig.js";
 import type { DestinationRuleSpec } from "../../../src/api/networking/destination-rule.js";
-import type { MeshTrafficSettings } from "../../../src/api/networking/mesh-traffic.js";
 import { inboundCluster, staticClusters } from "../../../src/compile/clusters/inbound.js";
 import { clusterInputKey, outboundCluster } from "../../../src/compile/clusters/outbound.js";
 import { hashPolicies, tcpProxyPolicy } from "../../../src/compile/clusters/route-policy.js";
@@ -49,7 +48,7 @@ const situation = fc.record({
   clientAffinity: fc.boolean(),
   places: fc.array(place, { maxLength: 5 }),
   families: fc.constantFrom<readonly ("IPv4" | "IPv6")[] | undefined>(["IPv4"], ["IPv4", "IPv6"], ["IPv6"], undefined),
-  mesh: fc.constantFrom<MeshTrafficSettings>(
+  mesh: fc.constantFrom<Partial<MeshConfig>>(
     {},
     { h2UpgradePolicy: "UPGRADE", tcpKeepalive: { probes: 3, time: "1.5s" } },
     { localityLbSetting: { enabled: false }, defaultTrafficPolicy: { outlierDetection: {} } },
@@ -68,7 +67,7 @@ type Situation = typeof situation extends fc.Arbitrary<infer Value> ? Value : ne
 /** Every cluster of one rule for one service, as the compiler asks for them. */
 const proxiedOf = (found: Situation, host: string): readonly Proxied[] => {
   const { resolution, protocol, isExternal, clientAffinity, families, places } = found;
-  const mesh = { ...defaultMeshConfig, ...found.mesh } as MeshConfig & MeshTrafficSettings;
+  const mesh = { ...defaultMeshConfig, ...found.mesh } as MeshConfig & Partial<MeshConfig>;
   const service = meshService({
     host,
     resolution,

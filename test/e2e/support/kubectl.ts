@@ -55,6 +55,13 @@ export const kubectlFor = (kubeconfig: string) => {
       deadlineSeconds: 120,
     });
 
+  /** What kubectl says, warnings too, of an object that is only tried. */
+  const tryOut = (object: unknown): Promise<string> =>
+    run("sh", ["-c", 'exec kubectl --kubeconfig "$0" apply --dry-run=server -f - 2>&1', kubeconfig], {
+      input: JSON.stringify(object),
+      deadlineSeconds: 60,
+    });
+
   const pods = async (namespace: string, selector: string): Promise<readonly Pod[]> => {
     const listed = await kubectl("get", "pods", "-n", namespace, "-l", selector, "-o", "json");
     const { items } = JSON.parse(listed) as { readonly items: readonly Pod[] };
@@ -109,7 +116,7 @@ export const kubectlFor = (kubeconfig: string) => {
     };
   };
 
-  return { kubectl, apply, pods, rolledOut, fromClient, get, startLoad } as const;
+  return { kubectl, apply, tryOut, pods, rolledOut, fromClient, get, startLoad } as const;
 };
 
 export type Kubectl = ReturnType<typeof kubectlFor>;

@@ -3,6 +3,10 @@ interface Workload {
   readonly name: string;
   readonly namespace: string;
   readonly replicas?: number;
+  /** Of its pods, besides `app`. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** What the echo server says it is. */
+  readonly version?: string;
   readonly container?: Readonly<Record<string, unknown>>;
   readonly spec?: Readonly<Record<string, unknown>>;
 }
@@ -16,7 +20,7 @@ const deployment = (workload: Workload, container: Readonly<Record<string, unkno
     selector: { matchLabels: { app: workload.name } },
     strategy: { rollingUpdate: { maxSurge: "25%", maxUnavailable: 0 } },
     template: {
-      metadata: { labels: { app: workload.name } },
+      metadata: { labels: { app: workload.name, ...workload.labels } },
       spec: {
         serviceAccountName: workload.name,
         containers: [{ imagePullPolicy: "Never", ...container, ...workload.container }],
@@ -54,7 +58,10 @@ export const echo = (workload: Workload): readonly unknown[] => [
   deployment(workload, {
     name: "echo",
     image: "heddle/echo:dev",
-    env: [{ name: "SERVICE", value: workload.name }],
+    env: [
+      { name: "SERVICE", value: workload.name },
+      { name: "VERSION", value: workload.version ?? "v1" },
+    ],
     ports: [{ name: "http", containerPort: 8080 }, { containerPort: 9090 }, { containerPort: 7070 }],
     readinessProbe: { httpGet: { path: "/healthz", port: "http" }, periodSeconds: 1 },
   }),

@@ -306,7 +306,7 @@ test("hosts, subsets, exportTo and selectors", () => {
       [],
       host,
     );
-  for (const host of ["*a.b", "a.*.b", "**", "a..b", "http://a", "a b", "-a", "*."])
+  for (const host of ["a.*.b", "**", "a..b", "http://a", "a b", "-a", "*."])
     assert.equal(briefs({ host }), ["error spec.host"], host);
   assert.equal(briefs({ host: "reviews.prod" }), ["warning spec.host"]);
   assert.equal(briefs({ host: "a", subsets: [{ name: "v1", labels: { v: "1" } }, { name: "v1" }] }), [
@@ -317,11 +317,11 @@ test("hosts, subsets, exportTo and selectors", () => {
     "error spec.subsets[0].labels.v",
     "error spec.subsets[0].name",
   ]);
-  assert.equal(briefs({ host: "a", exportTo: ["*", "x"] }), ["error spec.exportTo[0]"]);
+  assert.equal(briefs({ host: "a", exportTo: ["*", "x"] }), ["error spec.exportTo"]);
   assert.equal(briefs({ host: "a", exportTo: ["~"] }), ["error spec.exportTo[0]"]);
   assert.equal(briefs({ host: "a", exportTo: ["b"], workloadSelector: {} }), [
+    "warning spec.workloadSelector",
     "warning spec.exportTo",
-    "warning spec.workloadSelector.matchLabels",
   ]);
 });
 

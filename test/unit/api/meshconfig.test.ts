@@ -14,7 +14,6 @@ test("durations come in milliseconds, nested parts as the API has them", () => {
       dnsRefreshRate: "5m",
       pathNormalization: { normalization: "DEFAULT" },
       outboundTrafficPolicy: { mode: "REGISTRY_ONLY" },
-      serviceSettings: [{ settings: { clusterLocal: true }, hosts: ["*.Kube-System.svc.cluster.local"] }],
       defaultTrafficPolicy: { connectionPool: { http: { maxRetries: 3 } } },
       localityLbSetting: { failover: [{ from: "a", to: "b" }] },
       defaultServiceExportTo: [],
@@ -27,7 +26,6 @@ test("durations come in milliseconds, nested parts as the API has them", () => {
   assert.is(mesh.pathNormalization, "BASE");
   assert.is(mesh.outboundTrafficPolicy, "REGISTRY_ONLY");
   assert.is(mesh.clusterDomain, "corp.local");
-  assert.equal(mesh.clusterLocal, [{ hosts: ["*.kube-system.svc.cluster.local"], clusterLocal: true }]);
   assert.equal(mesh.defaultTrafficPolicy, { connectionPool: { http: { maxRetries: 3 } } });
   assert.equal(mesh.localityLbSetting, { enabled: true, failover: [{ from: "a", to: "b" }] });
   assert.equal(mesh.defaultServiceExportTo, ["*"]);
@@ -50,12 +48,13 @@ const faults: readonly (readonly [unknown, RegExp])[] = [
   [{ enableAutoMtls: "yes" }, /^meshConfig\.enableAutoMtls: "yes" is neither true nor false/],
   [{ defaultServiceExportTo: ["*", "a"] }, /^meshConfig\.defaultServiceExportTo: .*stands alone/],
   [
-    { discoverySelectors: [{ matchExpressions: [{ key: "a", operator: "In" }] }] },
-    /^meshConfig\.discoverySelectors\[0\]\.matchExpressions\[0\]\.values: .*needs values/,
-  ],
-  [
     { defaultTrafficPolicy: { connectionPool: { tcp: { connectTimeout: "0s" } } } },
     /connectionPool\.tcp\.connectTimeout/,
+  ],
+  [{ defaultHttpRetryPolicy: { attempts: 2, retryOn: "5xx,teapot" } }, /defaultHttpRetryPolicy\.retryOn: "teapot"/],
+  [
+    { localityLbSetting: { distribute: [{ from: "a", to: { b: 60 } }] } },
+    /^meshConfig\.localityLbSetting\.distribute\[0\]\.to/,
   ],
 ];
 for (const [fields, message] of faults)

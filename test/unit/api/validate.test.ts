@@ -90,7 +90,7 @@ const cases: readonly (readonly [ConfigurationKind, unknown, ...RegExp[]])[] = [
   [
     "ServiceEntry",
     { ...web, workloadSelector: { labels: { "a/b/c": "x" } } },
-    /^E spec\.workloadSelector\["a\/b\/c"\]/,
+    /^E spec\.workloadSelector\.labels\["a\/b\/c"\]/,
   ],
   ["ServiceEntry", { ...web, exportTo: ["*", "shop"] }, /^E spec\.exportTo: .*stands alone/],
   ["ServiceEntry", { ...web, exportTo: ["~"] }],
@@ -140,6 +140,9 @@ const cases: readonly (readonly [ConfigurationKind, unknown, ...RegExp[]])[] = [
     /^E spec\.egress\[0\]\.captureMode: "IPTABLES"/,
   ],
   ["Sidecar", { ingress: [{ port: { number: 80, protocol: "HTTP" }, defaultEndpoint: "127.0.0.1:8080" }] }],
+  ["Sidecar", { ingress: [{ port: { number: 80, protocol: "HTTP" }, defaultEndpoint: "127.89.0.2:8080" }] }],
+  ["Sidecar", { egress: [{ port: { number: 3128, protocol: "HTTP_PROXY" }, hosts: ["*/*"] }] }],
+  ["Sidecar", { ingress: [{ port: { number: 3128, protocol: "HTTP_PROXY" } }] }, /"HTTP_PROXY" is no protocol/],
   [
     "Sidecar",
     { ingress: [{ port: { number: 80, protocol: "HTTP" }, defaultEndpoint: "10.0.0.1:80" }] },

@@ -27,6 +27,7 @@ const defaults: AnalyzeOptions = {
   output: "text",
   failureThreshold: "error",
   suppress: [],
+  clusterDomain: "cluster.local",
   kubeconfig: join(folder, "kubeconfig"),
 };
 
@@ -255,6 +256,17 @@ test("a cluster is read page by page, and files go on top of it", async () => {
   } finally {
     await api.close();
   }
+});
+
+test("names are completed with the cluster's domain, and a wrong MeshConfig is told by its field", async () => {
+  const { output } = await run(["rules.yaml", "services.yaml"], { clusterDomain: "example.org" });
+  assert.match(output, /"v2": reviews\.default\.svc\.example\.org has no DestinationRule/);
+  put("mesh.json", JSON.stringify({ rootNamespace: 7 }));
+  await run(["rules.yaml"], { meshConfig: "mesh.json" }).then(
+    () => assert.unreachable(),
+    (error: Error) => assert.match(error.message, /rootNamespace: 7/),
+  );
+  rmSync(join(folder, "mesh.json"));
 });
 
 test("a suppression is a code, Istio's too, and a resource with wildcards", () => {

@@ -1,8 +1,8 @@
-import type { V1Deployment, V1Pod } from "@kubernetes/client-node";
+import type { V1CustomResourceDefinition, V1Deployment, V1Pod } from "@kubernetes/client-node";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { stale } from "../../../src/cli/cluster/apply.ts";
-import { podTroubles, rolloutLacks } from "../../../src/cli/cluster/readiness.ts";
+import { definitionLacks, podTroubles, rolloutLacks } from "../../../src/cli/cluster/readiness.ts";
 import { injectDocument } from "../../../src/cli/inject-document.ts";
 import { renderManifests } from "../../../src/cli/manifests/render.ts";
 import { loadValues } from "../../../src/cli/manifests/values.ts";
@@ -19,6 +19,16 @@ test("a rollout is over when every replica is new and available and no old one i
   assert.match(rolloutLacks(deployment({ ...done, updatedReplicas: 1 }))!, "1 of 2 replicas are of the new version");
   assert.match(rolloutLacks(deployment({ ...done, availableReplicas: 0 }))!, "0 of 2 replicas are available");
   assert.match(rolloutLacks(deployment({ ...done, replicas: 3 }))!, "old replicas");
+});
+
+test("a definition is waited for until its kind is served, and not for ever if it never will be", () => {
+  const definition = (...conditions: readonly object[]): V1CustomResourceDefinition =>
+    ({ metadata: { name: "sidecars.networking.istio.io" }, status: { conditions } }) as V1CustomResourceDefinition;
+  assert.match(definitionLacks(undefined)!, "not served yet");
+  assert.match(definitionLacks(definition({ type: "Established", status: "False" }))!, "sidecars");
+  assert.is(definitionLacks(definition({ type: "Established", status: "True" })), undefined);
+  const taken = { type: "NamesAccepted", status: "False", message: '"sc" is taken' };
+  assert.throws(() => definitionLacks(definition(taken)), /sidecars\.networking\.istio\.io: "sc" is taken/);
 });
 
 test("pods that are not ready say why", () => {

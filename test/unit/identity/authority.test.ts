@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
@@ -15,6 +15,9 @@ const memoryStore = (initial: Readonly<Record<string, Readonly<Record<string, st
       if (secrets.has(name)) return "exists";
       secrets.set(name, data);
       return "created";
+    },
+    update: async (name, change) => {
+      secrets.set(name, change(secrets.get(name)));
     },
   };
   return { store, secrets };
@@ -41,6 +44,38 @@ test("a workload certificate verifies with OpenSSL in strict mode and names the 
   assert.ok(leaf.validFromDate.getTime() < Date.now() - 60_000, "begins in the past, for clocks that are behind");
   assert.ok(leaf.validToDate.getTime() - Date.now() <= 3_600_000);
   assert.is(BigInt(`0x${leaf.serialNumber}`) >> 120n > 0n, true);
+});
+
+test("an operator's RSA or P-384 authority signs what OpenSSL verifies, through an intermediate", () => {
+  const folder = mkdtempSync(join(tmpdir(), "heddle-test-"));
+  const openssl = (...words: readonly string[]): string =>
+    execFileSync("openssl", words, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  const read = (name: string): string => readFileSync(join(folder, name), "utf8");
+  return (async () => {
+    for (const key of [
+      ["-newkey", "rsa:2048"],
+      ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1"],
+    ]) {
+      const authorityExtensions = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign"];
+      openssl(
+        ...["req", "-x509", ...key, "-nodes", "-keyout", "root.key", "-out", "root.pem", "-subj", "/CN=Root é"],
+        ...["-utf8", "-days", "2", ...authorityExtensions],
+      );
+      openssl(
+        ...["req", "-x509", ...key, "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/O=Mesh/CN=Issuer"],
+        ...["-CA", "root.pem", "-CAkey", "root.key", "-days", "2", ...authorityExtensions],
+      );
+      const cacerts = {
+        "ca-cert.pem": read("ca.pem"),
+        "ca-key.pem": read("ca.key"),
+        "root-cert.pem": read("root.pem"),
+      };
+      const issued = await (await openAuthority(memoryStore({ cacerts }).store, "x")).issue({ uri }, 3600);
+      writeFileSync(join(folder, "leaf.pem"), issued.certificateChainPem);
+      const verified = ["verify", "-x509_strict", "-CAfile", "root.pem", "-untrusted", "leaf.pem", "leaf.pem"];
+      assert.match(openssl(...verified), /: OK/);
+    }
+  })().finally(() => rmSync(folder, { recursive: true }));
 });
 
 test("replicas that start at once agree on one root", async () => {

@@ -66,11 +66,12 @@ test("included ranges alone are redirected, by family", () => {
   assert.not.ok(lines.includes("meta l4proto tcp redirect to :15001;"));
 });
 
-test("TPROXY keeps the caller's address, so it does not rewrite the destination", () => {
+test("TPROXY lets the proxy speak to the application as the caller, and brings the answers back", () => {
   const lines = linesOf({ mode: "TPROXY" });
-  assert.ok(lines.some((line) => /tproxy ip to :15006/.test(line)));
-  assert.ok(lines.some((line) => /tproxy ip6 to :15006/.test(line)));
-  assert.not.ok(lines.some((line) => /type nat hook prerouting/.test(line)));
+  before(lines, /^meta mark 0x539 return/, /skgid 1337 .*redirect to :15006/);
+  assert.ok(lines.includes("meta mark 0x539 ct original zone set 1;"));
+  assert.ok(lines.includes("ct direction reply ct mark 0x539 meta mark set 0x539 return;"));
+  assert.not.ok(linesOf().some((line) => line.includes("0x539")));
 });
 
 test("the init container runs nft on one argument", () => {

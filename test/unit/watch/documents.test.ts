@@ -19,6 +19,17 @@ test("reads documents and lists, and passes over other kinds", () => {
   );
 });
 
+test("reads every served version of the configuration API", () => {
+  const read = (apiVersion: string): readonly string[] =>
+    readDocuments(`apiVersion: ${apiVersion}\nkind: Sidecar\nmetadata: {name: a}\nspec: {}`, "s.yaml").map(
+      ({ kind, namespace, name }) => `${kind}/${namespace}/${name}`,
+    );
+  for (const version of ["v1", "v1beta1", "v1alpha3"])
+    assert.equal(read(`networking.istio.io/${version}`), ["Sidecar/default/a"]);
+  assert.throws(() => read("networking.istio.io/v2"), /s\.yaml, document 1: .*write networking\.istio\.io\/v1 or/);
+  assert.equal(read("other.example/v1"), [], "another project's kind of the same name");
+});
+
 test("names file and document of a fault", () => {
   assert.throws(
     () => readDocuments("a: 1\nkind: x\n---\nkind: [", "b.yaml"),

@@ -332,7 +332,10 @@ test("LISTENER: merge, lists replaced, removal, a name that stays", () => {
   assert.is(merge.after?.listenerFilters.length, 2);
   assert.is(listenerAfter(patch("REMOVE", ""), httpListener(), outbound).after, undefined);
   const replaced = listenerAfter(
-    patch("MERGE_AND_REPLACE_LIST", ", value: {listener_filters: [{name: envoy.filters.listener.tls_inspector}]}"),
+    patch(
+      "MERGE_AND_REPLACE_LIST",
+      ', value: {listener_filters: [{name: envoy.filters.listener.tls_inspector, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector}}]}',
+    ),
     httpListener(),
     outbound,
   );
@@ -380,8 +383,15 @@ test("FILTER_CHAIN: merge by destination port, removal, addition, none of it int
   const chain = (match: string) =>
     `, value: {name: own, filter_chain_match: {${match}}, filters: [{name: envoy.filters.network.echo, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo}}]}`;
   assert.is(chains(listenerAfter(patch("ADD", "", chain("destination_port: 1"))).after).at(-1), "own");
+  const instead = listenerAfter(patch("ADD", "", chain("")) + patch("REMOVE", ""));
+  assert.equal(chains(instead.after), ["own"]);
+  const nothing = listenerAfter(
+    patch("ADD", "", chain("").replace("network.echo.v3.Echo", "network.rbac.v3.RBAC, stat_prefix: a")) +
+      patch("REMOVE", ""),
+  );
+  assert.equal(chains(nothing.after), chains(inboundListener()), "the new chain cannot be, so that the old ones stay");
   const twin = listenerAfter(patch("ADD", "", chain("destination_port: 9090, transport_protocol: tls")));
-  assert.match(twin.told[0]!, /^error .*would match the same/);
+  assert.match(twin.told[0]!, /^error .*would match what 0.0.0.0_9090-tls does/);
 });
 
 test("inline routes of inbound listeners take route patches", () => {
@@ -516,6 +526,11 @@ test("CLUSTER: what Envoy would refuse is not done", () => {
   const type = clusterAfter(clusterPatch("", "MERGE", "{type: STRICT_DNS}"));
   assert.equal(type.after?.clusterDiscoveryType, reviewsCluster().clusterDiscoveryType);
   assert.match(type.told[0]!, /^error .*ADD a cluster/);
+  const half = "{upstream_bind_config: {source_address: {port_value: 0}}}";
+  const part = clusterAfter(clusterPatch("", "MERGE", half));
+  assert.is(part.after?.upstreamBindConfig, undefined, "there is nothing that could complete it");
+  assert.match(part.told[0]!, /^error .*upstream_bind_config.source_address.address "" must have at least/);
+  assert.equal(clusterAfter(clusterPatch("", "MERGE", half), applicationCluster(), inbound).told, []);
   const socket = clusterAfter(clusterPatch("", "MERGE", "{transport_socket: {name: envoy.transport_sockets.alts}}"));
   assert.match(socket.told[0]!, /^error .*none of them is named envoy.transport_sockets.alts/);
 });
@@ -529,7 +544,11 @@ test("ADD brings listeners, clusters and extension configurations, once and by c
       patch("CLUSTER", "ANY", cluster("any")) +
         patch("CLUSTER", "SIDECAR_INBOUND", cluster("in")) +
         patch("CLUSTER", "SIDECAR_OUTBOUND", cluster("any")) +
-        patch("LISTENER", "GATEWAY", "{name: edge, address: {socket_address: {address: 0.0.0.0, port_value: 9}}}") +
+        patch(
+          "LISTENER",
+          "GATEWAY",
+          '{name: edge, address: {socket_address: {address: 0.0.0.0, port_value: 9}}, filter_chains: [{filters: [{name: echo, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo}}]}]}',
+        ) +
         patch(
           "EXTENSION_CONFIG",
           "SIDECAR_INBOUND",
@@ -566,7 +585,7 @@ test("a fault costs its patch only; a quarantined filter is left out whole", () 
   assert.is(patchCluster(set, outbound, reviewsCluster())?.connectTimeout?.seconds, 2n);
   assert.match(
     told()[0]!,
-    /^error spec.configPatches\[0\].patch.value.conect_timeout: .*did you mean connect_timeout\?$/,
+    /^error spec.configPatches\[0\].patch.value.conect_timeout: .*did you mean "connect_timeout"\?$/,
   );
   const quarantined = compilePatches([broken], new Set([`shop/${broken.metadata!.name}`]));
   assert.ok(isEmpty(quarantined));

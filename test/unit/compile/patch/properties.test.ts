@@ -3,7 +3,6 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { EnvoyFilter } from "../../../../src/api/networking/envoy-filter.js";
-import { applyTos, operations } from "../../../../src/api/networking/envoy-filter-spec.js";
 import { addedClusters, addedListeners, extensionConfigs } from "../../../../src/compile/patch/additions.js";
 import { patchCluster } from "../../../../src/compile/patch/clusters.js";
 import { patchListener } from "../../../../src/compile/patch/listener.js";
@@ -15,6 +14,7 @@ import { violationsOf } from "../../../../src/compile/patch/violations.js";
 import { ClusterSchema } from "../../../../src/proto/envoy/config/cluster/v3/cluster_pb.js";
 import { ListenerSchema } from "../../../../src/proto/envoy/config/listener/v3/listener_pb.js";
 import { RouteConfigurationSchema } from "../../../../src/proto/envoy/config/route/v3/route_pb.js";
+import { filters } from "./arbitrary.js";
 import {
   applicationCluster,
   inbound,
@@ -24,97 +24,6 @@ import {
   outboundRoutes,
   reviewsCluster,
 } from "./support.js";
-
-const any = (type: string, fields: object = {}): object => ({ "@type": `type.googleapis.com/${type}`, ...fields });
-const lua = any("envoy.extensions.filters.http.lua.v3.Lua");
-const router = any("envoy.extensions.filters.http.router.v3.Router");
-const tcp = any("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", { stat_prefix: "a", cluster: "b" });
-const hcm = any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", {
-  max_request_headers_kb: 96,
-});
-
-const values = fc.oneof(
-  fc.constantFrom<Record<string, unknown>>(
-    { name: "envoy.filters.http.lua", typed_config: lua },
-    { name: "envoy.filters.http.router", typed_config: router },
-    { name: "envoy.filters.network.tcp_proxy", typed_config: tcp },
-    { name: "envoy.filters.network.http_connection_manager", typed_config: hcm },
-    { name: "a", domains: ["a.example", "*"], routes: [{ match: { prefix: "/" }, direct_response: { status: 200 } }] },
-    { name: "default", match: { prefix: "/" }, route: { cluster: "x", timeout: "1s" } },
-    { route: { timeout: "3s" } },
-    { connect_timeout: "1s" },
-    { type: "STRICT_DNS", name: "own" },
-    { transport_socket: { name: "envoy.transport_sockets.tls" } },
-    { name: "0.0.0.0_80", per_connection_buffer_limit_bytes: 1 },
-    {
-      filter_chain_match: { destination_port: 8080 },
-      filters: [{ name: "envoy.filters.network.tcp_proxy", typed_config: tcp }],
-    },
-    { validate_clusters: true },
-  ),
-  fc.dictionary(fc.string(), fc.jsonValue()),
-);
-const names = fc.constantFrom(
-  ...["virtualInbound", "0.0.0.0_80", "80", "envoy.filters.http.router", "envoy.router", "envoy.tcp_proxy", "none", ""],
-  "envoy.filters.network.http_connection_manager",
-);
-const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined, freq: 2 });
-const ports = fc.constantFrom(0, 80, 8080, 9090, 1);
-
-const match = fc.record(
-  {
-    context: fc.constantFrom("ANY", "SIDECAR_INBOUND", "SIDECAR_OUTBOUND", "GATEWAY", "WAYPOINT"),
-    proxy: maybe(fc.record({ proxyVersion: fc.constantFrom("", "1", "(", "^1\\.2") })),
-    listener: maybe(
-      fc.record(
-        {
-          portNumber: ports,
-          name: names,
-          listenerFilter: names,
-          filterChain: fc.record(
-            {
-              destinationPort: ports,
-              filter: fc.record({ name: names, subFilter: maybe(fc.record({ name: names })) }),
-            },
-            { requiredKeys: [] },
-          ),
-        },
-        { requiredKeys: [] },
-      ),
-    ),
-    routeConfiguration: maybe(
-      fc.record(
-        {
-          portNumber: ports,
-          name: names,
-          vhost: fc.record(
-            { name: names, route: fc.record({ name: names, action: fc.constantFrom("ANY", "ROUTE", "REDIRECT") }) },
-            { requiredKeys: [] },
-          ),
-        },
-        { requiredKeys: [] },
-      ),
-    ),
-    cluster: maybe(fc.record({ portNumber: ports, name: names, subset: names }, { requiredKeys: [] })),
-  },
-  { requiredKeys: [] },
-);
-
-const patch = fc.record(
-  {
-    applyTo: fc.constantFrom(...applyTos),
-    match,
-    patch: fc.record({ operation: fc.constantFrom(...operations), value: values }, { requiredKeys: ["operation"] }),
-  },
-  { requiredKeys: ["applyTo", "patch"] },
-);
-const filters: fc.Arbitrary<readonly EnvoyFilter[]> = fc.array(
-  fc.record({
-    metadata: fc.record({ name: fc.constantFrom("a", "b", "c"), namespace: fc.constant("shop") }),
-    spec: fc.record({ configPatches: fc.array(patch, { maxLength: 6 }) }),
-  }) as unknown as fc.Arbitrary<EnvoyFilter>,
-  { maxLength: 4 },
-);
 
 interface Outcome {
   readonly bytes: readonly string[];

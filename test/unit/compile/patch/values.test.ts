@@ -19,7 +19,9 @@ const table: readonly (readonly [string, readonly [string, string, string], read
   [
     "an unknown field, with the one that is meant",
     ["CLUSTER", merge, "{conect_timeout: 1s}"],
-    [/^error \.conect_timeout: envoy\.config\.cluster\.v3\.Cluster has no such field; did you mean connect_timeout\?$/],
+    [
+      /^error \.conect_timeout: envoy\.config\.cluster\.v3\.Cluster has no such field; did you mean "connect_timeout"\?$/,
+    ],
   ],
   [
     "an unknown field that nothing is like",
@@ -29,7 +31,7 @@ const table: readonly (readonly [string, readonly [string, string, string], read
   [
     "a field within an Any within a filter",
     ["HTTP_FILTER", "ADD", `{name: a, typed_config: {${lua}, default_source_code: {inline_strin: a}}}`],
-    [/^error \.typed_config\.default_source_code\.inline_strin: .*did you mean inline_string\?$/],
+    [/^error \.typed_config\.default_source_code\.inline_strin: .*did you mean "inline_string"\?$/],
   ],
   [
     "an unknown type",
@@ -142,6 +144,16 @@ const table: readonly (readonly [string, readonly [string, string, string], read
     "a deprecated field",
     ["CLUSTER", merge, "{http2_protocol_options: {}}"],
     [/^warning \.http2_protocol_options: Envoy deprecates this field/],
+  ],
+  [
+    "a filter of another level",
+    ["LISTENER_FILTER", "ADD", `{name: a, typed_config: {${lua}}}`],
+    [/^error \.typed_config: .*Lua is a filter of the http level and not of the listener level; use it there$/],
+  ],
+  [
+    "an extension without its configuration, deep in a value",
+    ["LISTENER", merge, "{filter_chains: [{filters: [{name: envoy.filters.network.echo}]}]}"],
+    [/^error \.filter_chains\[0\]\.filters\[0\]\.typed_config: is required/],
   ],
   ["null is unset", ["CLUSTER", merge, "{connect_timeout: null, name: null}"], []],
 ];

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { HttpMatchRequest, StringMatch } from "../../../src/api/networking/virtual-service.ts";
-import { coversHttp } from "../../../src/model/analysis/coverage.ts";
+import type { HttpMatchRequest, StringMatch } from "../../../../src/api/networking/virtual-service.ts";
+import { coversHttp } from "../../../../src/model/analysis/coverage.ts";
 
 /** A small world in which matches often overlap, and every request of it. */
 interface Request {
@@ -85,10 +85,15 @@ const arbitraryMatch: fc.Arbitrary<HttpMatchRequest> = fc.record(
   { requiredKeys: [] },
 );
 
+/** Half of the pairs differ in little, or hardly any would cover each other. */
+const arbitraryPair = fc
+  .tuple(arbitraryMatch, arbitraryMatch, fc.boolean())
+  .map(([wide, other, isAlike]) => [wide, isAlike ? { ...wide, ...other } : other] as const);
+
 test("what a match is said to cover, it takes: no reachable rule is ever called unreachable", () => {
   let covered = 0;
   fc.assert(
-    fc.property(arbitraryMatch, arbitraryMatch, (wide, narrow) => {
+    fc.property(arbitraryPair, ([wide, narrow]) => {
       if (!coversHttp(wide, narrow, gateways)) return;
       covered += 1;
       for (const request of requests)

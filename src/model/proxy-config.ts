@@ -1,0 +1,54 @@
+import type { ObjectEvent } from "../api/kubernetes.js";
+import type { ProxyConfig, ProxyConfigSpec } from "../api/networking/proxy-config.js";
+
+/** By `namespace/name`. Never changed in place. */
+export type ProxyConfigs = ReadonlyMap<string, ProxyConfig>;
+
+export const noProxyConfigs: ProxyConfigs = new Map();
+
+/** The configurations after the events: the same map if none of them is about one. */
+export const withProxyConfigs = (before: ProxyConfigs, events: readonly ObjectEvent[]): ProxyConfigs => {
+  const own = events.filter((event) => event.kind === "ProxyConfig");
+  if (own.length === 0) return before;
+  const after = new Map(before);
+  for (const { namespace, name, object } of own)
+    if (object === undefined) after.delete(`${namespace}/${name}`);
+    else after.set(`${namespace}/${name}`, object);
+  return after;
+};
+
+/** What concerns one pod, the later of these under the earlier, and the pod's annotation between the first two. */
+export interface ProxyConfigLevels {
+  /** Selects the pod by its labels. */
+  readonly workload: ProxyConfigSpec | undefined;
+  /** For the pod's namespace as a whole. */
+  readonly namespace: ProxyConfigSpec | undefined;
+  /** For the mesh, from its root namespace. */
+  readonly mesh: ProxyConfigSpec | undefined;
+}
+
+const ageOf = ({ metadata }: ProxyConfig): string =>
+  `${metadata?.creationTimestamp ?? ""}/${metadata?.name}/${metadata?.namespace}`;
+
+const selectorOf = ({ spec }: ProxyConfig): readonly [string, string][] =>
+  Object.entries(spec.selector?.matchLabels ?? {});
+
+/** Of several on one level the oldest counts. */
+export const proxyConfigsFor = (
+  configs: ProxyConfigs,
+  pod: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
+  rootNamespace: string,
+): ProxyConfigLevels => {
+  const byAge = [...configs.values()].sort((one, other) => (ageOf(one) < ageOf(other) ? -1 : 1));
+  const general = (namespace: string): ProxyConfigSpec | undefined =>
+    byAge.find((config) => config.metadata?.namespace === namespace && selectorOf(config).length === 0)?.spec;
+  const workload = byAge.find((config) => {
+    const selector = selectorOf(config);
+    return (
+      config.metadata?.namespace === pod.namespace &&
+      selector.length > 0 &&
+      selector.every(([label, value]) => pod.labels[label] === value)
+    );
+  });
+  return { workload: workload?.spec, namespace: general(pod.namespace), mesh: general(rootNamespace) };
+};

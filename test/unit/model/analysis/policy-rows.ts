@@ -1,0 +1,181 @@
+import {
+  all,
+  destinationRule,
+  external,
+  newer,
+  older,
+  pod,
+  type Row,
+  service,
+  sidecar,
+  subsets,
+  toReviews,
+  virtualService,
+} from "./support.ts";
+
+/** DestinationRules, ServiceEntries, scope, Services and pods. */
+export const rows: readonly Row[] = [
+  {
+    code: "HDL0201",
+    bad: destinationRule("a", "{host: review}"),
+    where: "DestinationRule prod/a spec.host",
+    message: /no Service and no ServiceEntry has this host/,
+    good: destinationRule("a", "{host: reviews}"),
+  },
+  {
+    code: "HDL0202",
+    bad: all(
+      subsets,
+      "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {namespace: istio-system, name: default}, spec: {host: '*.cluster.local', trafficPolicy: {connectionPool: {tcp: {maxConnections: 10}}}}}",
+    ),
+    where: "DestinationRule prod/reviews spec.host",
+    message: /DestinationRule istio-system\/default \(\*\.cluster\.local\) no longer holds here.*: connectionPool;/,
+    good: all(
+      destinationRule("reviews", "{host: reviews, trafficPolicy: {connectionPool: {tcp: {maxConnections: 20}}}}"),
+      "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {namespace: istio-system, name: default}, spec: {host: '*.cluster.local', trafficPolicy: {connectionPool: {tcp: {maxConnections: 10}}}}}",
+    ),
+  },
+  {
+    code: "HDL0203",
+    bad: all(
+      destinationRule("a", "{host: reviews, trafficPolicy: {loadBalancer: {simple: RANDOM}}}", older),
+      destinationRule("b", "{host: reviews, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}", newer),
+    ),
+    where: "DestinationRule prod/b spec.trafficPolicy",
+    message: /DestinationRule prod\/a for the same host comes first/,
+    good: all(
+      destinationRule("a", "{host: reviews, trafficPolicy: {loadBalancer: {simple: RANDOM}}}", older),
+      destinationRule("b", "{host: reviews, subsets: [{name: v1, labels: {version: v1}}]}", newer),
+    ),
+  },
+  {
+    code: "HDL0204",
+    bad: destinationRule("reviews", "{host: reviews, subsets: [{name: v2, labels: {version: v2}}]}"),
+    where: "DestinationRule prod/reviews spec.subsets[0].labels",
+    message: /"version=v2": none of the 1 endpoints/,
+    good: subsets,
+  },
+  {
+    code: "HDL0205",
+    bad: destinationRule("db", "{host: db, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}"),
+    where: "DestinationRule prod/db spec.trafficPolicy.tls.mode",
+    message: /Deployment db of db\.prod\.svc\.cluster\.local without a sidecar/,
+    good: destinationRule("reviews", "{host: reviews, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}"),
+  },
+  {
+    code: "HDL0206",
+    bad: destinationRule("reviews", "{host: reviews, trafficPolicy: {tls: {mode: DISABLE}}}"),
+    where: "DestinationRule prod/reviews spec.trafficPolicy.tls.mode",
+    message: /goes in plaintext/,
+    good: destinationRule("db", "{host: db, trafficPolicy: {tls: {mode: DISABLE}}}"),
+  },
+  {
+    code: "HDL0207",
+    bad: destinationRule("reviews", "{host: reviews, trafficPolicy: {tls: {mode: SIMPLE}}}"),
+    where: "DestinationRule prod/reviews spec.trafficPolicy.tls.mode",
+    message: /port 80 of reviews\.prod\.svc\.cluster\.local is in the mesh/,
+    good: destinationRule("db", "{host: db, trafficPolicy: {tls: {mode: SIMPLE}}}"),
+  },
+  {
+    code: "HDL0301",
+    bad: all(
+      external("a", "hosts: [a.example.com], ports: [{name: tcp, number: 3306, protocol: TCP}]", older),
+      external("b", "hosts: [b.example.com], ports: [{name: tcp, number: 3306, protocol: TCP}]", newer),
+    ),
+    where: "ServiceEntry prod/b spec.ports[0].number",
+    message: /ServiceEntry prod\/a takes it first/,
+    good: all(
+      external("a", "hosts: [a.example.com], ports: [{name: tcp, number: 3306, protocol: TCP}]", older),
+      external(
+        "b",
+        "hosts: [b.example.com], addresses: [10.9.9.9], ports: [{name: tcp, number: 3306, protocol: TCP}]",
+        newer,
+      ),
+    ),
+  },
+  {
+    code: "HDL0302",
+    bad: all(
+      external("a", "hosts: [a.example.com], ports: [{name: http, number: 80, protocol: HTTP}]", older),
+      external("b", "hosts: [A.example.com], ports: [{name: http, number: 80, protocol: HTTP}]", newer),
+    ),
+    where: "ServiceEntry prod/b spec.hosts[0]",
+    message: /ServiceEntry prod\/a defines it too and comes first/,
+    good: all(
+      external("a", "hosts: [a.example.com], ports: [{name: http, number: 80, protocol: HTTP}]", older),
+      external("b", "hosts: [b.example.com], ports: [{name: http, number: 80, protocol: HTTP}]", newer),
+    ),
+  },
+  {
+    code: "HDL0303",
+    bad: external("a", "hosts: [reviews.prod.svc.cluster.local], ports: [{name: http, number: 80, protocol: HTTP}]"),
+    where: "ServiceEntry prod/a spec.hosts[0]",
+    message: /is the host of Service prod\/reviews too/,
+    good: external("a", "hosts: [reviews.example.com], ports: [{name: http, number: 80, protocol: HTTP}]"),
+  },
+  {
+    code: "HDL0401",
+    bad: sidecar("a", "{workloadSelector: {labels: {app: review}}, egress: [{hosts: ['./*']}]}"),
+    where: "Sidecar prod/a spec.workloadSelector.labels",
+    message: /"app=review" selects no pod of namespace prod/,
+    good: sidecar("a", "{workloadSelector: {labels: {app: reviews}}, egress: [{hosts: ['./*']}]}"),
+  },
+  {
+    code: "HDL0402",
+    bad: all(
+      sidecar("a", "{workloadSelector: {labels: {app: reviews}}, egress: [{hosts: ['./*']}]}", older),
+      sidecar("b", "{workloadSelector: {labels: {version: v1}}, egress: [{hosts: ['./*']}]}", newer),
+    ),
+    where: "Sidecar prod/b spec.workloadSelector.labels",
+    message: /Deployment reviews: Sidecar prod\/a selects the same/,
+    good: all(
+      sidecar("a", "{workloadSelector: {labels: {app: reviews}}, egress: [{hosts: ['./*']}]}", older),
+      sidecar("b", "{workloadSelector: {labels: {app: db}}, egress: [{hosts: ['./*']}]}", newer),
+    ),
+  },
+  {
+    code: "HDL0403",
+    bad: sidecar("a", "{egress: [{hosts: ['./*', 'prod/reviews']}]}"),
+    where: "Sidecar prod/a spec.egress[0].hosts[1]",
+    message: /write prod\/reviews\.prod\.svc\.cluster\.local$/,
+    good: sidecar("a", "{egress: [{hosts: ['./*', 'prod/reviews.prod.svc.cluster.local', '*/*.cluster.local']}]}"),
+  },
+  {
+    code: "HDL0404",
+    bad: virtualService("a", `{hosts: [reviews], exportTo: [., shops], http: [{${toReviews}}]}`),
+    where: "VirtualService prod/a spec.exportTo[1]",
+    message: /"shops": there is no such namespace/,
+    good: virtualService("a", `{hosts: [reviews], exportTo: [., shop], http: [{${toReviews}}]}`),
+  },
+  {
+    code: "HDL0501",
+    bad: service("web", "{selector: {app: other}, ports: [{name: web, port: 80}]}"),
+    where: "Service prod/web spec.ports[0].name",
+    message: /port 80 \("web"\) declares no protocol/,
+    good: service(
+      "web",
+      "{selector: {app: other}, ports: [{name: http-web, port: 80}, {name: dns, port: 53, protocol: UDP}]}",
+    ),
+  },
+  {
+    code: "HDL0502",
+    bad: service("web", "{selector: {app: other}, ports: [{name: tcp-web, port: 80, appProtocol: http}]}"),
+    where: "Service prod/web spec.ports[0].appProtocol",
+    message: /"http" is http, and the name "tcp-web" says tcp/,
+    good: service("web", "{selector: {app: other}, ports: [{name: http-web, port: 80, appProtocol: http}]}"),
+  },
+  {
+    code: "HDL0503",
+    bad: service("web", "{selector: {app: reviews}, ports: [{name: tcp, port: 81, targetPort: web}]}"),
+    where: "Service prod/web spec.ports[0]",
+    message: /port 8080 of Deployment reviews is tcp here and http in Service prod\/reviews/,
+    good: service("web", "{selector: {app: reviews}, ports: [{name: http, port: 81, targetPort: web}]}"),
+  },
+  {
+    code: "HDL0504",
+    bad: pod("phase: Running"),
+    where: "Pod prod/reviews-1 spec.containers",
+    message: /there is no istio-proxy, though namespace prod asks for sidecars/,
+    good: pod("phase: Running", 'app: reviews, version: v1, "security.istio.io/tlsMode": istio'),
+  },
+];

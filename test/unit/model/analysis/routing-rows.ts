@@ -1,0 +1,211 @@
+import {
+  all,
+  delegate,
+  delegating,
+  destinationRule,
+  newer,
+  older,
+  type Row,
+  routedTo,
+  simple,
+  subsets,
+  toReviews,
+  virtualService,
+} from "./support.ts";
+
+/** Resources by themselves, and VirtualServices. */
+export const rows: readonly Row[] = [
+  {
+    code: "HDL0001",
+    bad: virtualService("a", "{hosts: [reviews], http: [{timeout: soon, route: [{destination: {host: reviews}}]}]}"),
+    where: "VirtualService prod/a spec.http[0].timeout",
+    message: /"soon"/,
+    good: virtualService("a", "{hosts: [reviews], http: [{timeout: 1s, route: [{destination: {host: reviews}}]}]}"),
+  },
+  {
+    code: "HDL0002",
+    bad: destinationRule("reviews", "{host: reviews, subsets: [{name: v1}]}"),
+    where: "DestinationRule prod/reviews spec.subsets[0].labels",
+    message: /./,
+    good: subsets,
+  },
+  {
+    code: "HDL0003",
+    bad: "kind: [",
+    where: "",
+    message: /./,
+    good: "kind: []",
+  },
+  {
+    code: "HDL0004",
+    bad: all(virtualService("a", simple), virtualService("a", simple)),
+    where: "VirtualService prod/a metadata.name",
+    message: /is in test\.yaml, line \d+, too/,
+    good: virtualService("a", simple),
+  },
+  {
+    code: "HDL0101",
+    bad: routedTo("{host: review}"),
+    where: "VirtualService prod/a spec.http[0].route[0].destination.host",
+    message: /"review" \(review\.prod\.svc\.cluster\.local\): no Service and no ServiceEntry/,
+    good: routedTo("{host: reviews}"),
+  },
+  {
+    code: "HDL0102",
+    bad: routedTo("{host: reviews.prod}"),
+    where: "VirtualService prod/a spec.http[0].route[0].destination.host",
+    message: /write reviews\.prod\.svc\.cluster\.local$/,
+    good: routedTo("{host: reviews.prod.svc.cluster.local}"),
+  },
+  {
+    code: "HDL0103",
+    bad: all(routedTo("{host: reviews, subset: v2}"), subsets),
+    where: "VirtualService prod/a spec.http[0].route[0].destination.subset",
+    message: /"v2": DestinationRule prod\/reviews defines v1; add it there/,
+    good: all(routedTo("{host: reviews, subset: v1}"), subsets),
+  },
+  {
+    code: "HDL0104",
+    bad: routedTo("{host: reviews, port: {number: 8080}}"),
+    where: "VirtualService prod/a spec.http[0].route[0].destination.port.number",
+    message: /8080: reviews\.prod\.svc\.cluster\.local has the ports 80;/,
+    good: routedTo("{host: reviews, port: {number: 80}}"),
+  },
+  {
+    code: "HDL0105",
+    bad: all(
+      routedTo("{host: api.example.com}"),
+      "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {namespace: shop, name: api}, spec: {hosts: [api.example.com], resolution: DNS, ports: [{name: http, number: 80, protocol: HTTP}], exportTo: [.]}}",
+    ),
+    where: "VirtualService prod/a spec.http[0].route[0].destination.host",
+    message: /ServiceEntry shop\/api is not exported to namespace prod, only to shop/,
+    good: all(
+      routedTo("{host: api.example.com}"),
+      "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {namespace: shop, name: api}, spec: {hosts: [api.example.com], resolution: DNS, ports: [{name: http, number: 80, protocol: HTTP}]}}",
+    ),
+  },
+  {
+    code: "HDL0106",
+    bad: virtualService("a", `{hosts: [review], http: [{${toReviews}}]}`),
+    where: "VirtualService prod/a spec.hosts[0]",
+    message: /no Service and no ServiceEntry has this host/,
+    good: virtualService("a", simple),
+  },
+  {
+    code: "HDL0107",
+    bad: virtualService("a", `{hosts: [reviews], http: [{match: [{port: 8080}], ${toReviews}}, {${toReviews}}]}`),
+    where: "VirtualService prod/a spec.http[0].match[0].port",
+    message: /8080: the service has the ports 80;/,
+    good: virtualService("a", `{hosts: [reviews], http: [{match: [{port: 80}], ${toReviews}}, {${toReviews}}]}`),
+  },
+  {
+    code: "HDL0110",
+    bad: all(virtualService("a", simple, newer), virtualService("b", simple, older)),
+    where: "VirtualService prod/a spec.hosts[0]",
+    message: /VirtualService prod\/b owns reviews\.prod\.svc\.cluster\.local/,
+    good: all(
+      virtualService("a", simple),
+      virtualService("b", "{hosts: [db], tcp: [{route: [{destination: {host: db}}]}]}"),
+    ),
+  },
+  {
+    code: "HDL0111",
+    bad: virtualService(
+      "a",
+      `{hosts: [reviews], http: [{match: [{uri: {prefix: /api}}], ${toReviews}}, {match: [{uri: {exact: /api/v2}, method: {exact: GET}}], ${toReviews}}]}`,
+    ),
+    where: "VirtualService prod/a spec.http[1]",
+    message: /never reached: spec\.http\[0\]\.match\[0\] takes all/,
+    good: virtualService(
+      "a",
+      `{hosts: [reviews], http: [{match: [{uri: {exact: /api/v2}, method: {exact: GET}}], ${toReviews}}, {match: [{uri: {prefix: /api}}], ${toReviews}}]}`,
+    ),
+  },
+  {
+    code: "HDL0112",
+    bad: virtualService(
+      "a",
+      `{hosts: [reviews], http: [{match: [{uri: {prefix: /a}}, {uri: {exact: /ab}}], ${toReviews}}]}`,
+    ),
+    where: "VirtualService prod/a spec.http[0].match[1]",
+    message: /has no effect: spec\.http\[0\]\.match\[0\] takes all/,
+    good: virtualService(
+      "a",
+      `{hosts: [reviews], http: [{match: [{uri: {prefix: /a}}, {uri: {exact: /b}}], ${toReviews}}]}`,
+    ),
+  },
+  {
+    code: "HDL0113",
+    bad: virtualService(
+      "a",
+      "{hosts: [reviews], http: [{route: [{destination: {host: reviews}, weight: 90}, {destination: {host: reviews, port: {number: 80}}, weight: 20}]}]}",
+    ),
+    where: "VirtualService prod/a spec.http[0].route",
+    message: /the weights 90, 20 add to 110/,
+    good: virtualService(
+      "a",
+      "{hosts: [reviews], http: [{route: [{destination: {host: reviews}, weight: 80}, {destination: {host: reviews, port: {number: 80}}, weight: 20}]}]}",
+    ),
+  },
+  {
+    code: "HDL0114",
+    bad: virtualService("a", "{hosts: [db], http: [{route: [{destination: {host: db}}]}]}"),
+    where: "VirtualService prod/a spec.http",
+    message: /no port of the service is HTTP \(tcp-db 5432\)/,
+    good: virtualService("a", "{hosts: [db], tcp: [{route: [{destination: {host: db}}]}]}"),
+  },
+  {
+    code: "HDL0115",
+    bad: virtualService("a", `{hosts: [shop.example.com], gateways: [shop/front], http: [{${toReviews}}]}`),
+    where: "VirtualService prod/a spec.gateways[0]",
+    message: /there is no Gateway shop\/front/,
+    good: all(
+      virtualService("a", `{hosts: [shop.example.com], gateways: [shop/front], http: [{${toReviews}}]}`),
+      "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {namespace: shop, name: front}, spec: {}}",
+    ),
+  },
+  {
+    code: "HDL0116",
+    bad: all(virtualService("a", delegating("part")), virtualService("other", simple.replace("reviews]", "db]"))),
+    where: "VirtualService prod/a spec.http[0].delegate",
+    message: /"prod\/part": there is no such VirtualService/,
+    good: all(virtualService("a", delegating("part")), delegate),
+  },
+  {
+    code: "HDL0117",
+    bad: all(
+      virtualService("a", delegating("part")),
+      virtualService("part", `{exportTo: [shop], http: [{${toReviews}}]}`),
+    ),
+    where: "VirtualService prod/a spec.http[0].delegate",
+    message: /is exported to shop, not to namespace prod/,
+    good: all(virtualService("a", delegating("part")), delegate),
+  },
+  {
+    code: "HDL0118",
+    bad: all(
+      virtualService(
+        "a",
+        "{hosts: [reviews], http: [{match: [{uri: {prefix: /a}}], delegate: {name: part}}, {match: [{uri: {prefix: /b}}], delegate: {name: part}}]}",
+      ),
+      delegate,
+    ),
+    where: "VirtualService prod/a spec.http[0].delegate",
+    message: /is named by prod\/a spec\.http\[1\] too/,
+    good: all(virtualService("a", delegating("part")), delegate),
+  },
+  {
+    code: "HDL0119",
+    bad: delegate,
+    where: "VirtualService prod/part spec.hosts",
+    message: /no VirtualService names it/,
+    good: all(virtualService("a", delegating("part")), delegate),
+  },
+  {
+    code: "HDL0120",
+    bad: all(virtualService("a", delegating("part")), virtualService("part", `{hosts: [db], http: [{${toReviews}}]}`)),
+    where: "VirtualService prod/a spec.http[0].delegate",
+    message: /has hosts or gateways of its own/,
+    good: all(virtualService("a", delegating("part")), delegate),
+  },
+];
