@@ -3,7 +3,7 @@ import { defaultMeshConfig, type MeshConfig } from "../api/meshconfig.js";
 import { applyEvents } from "../model/apply.js";
 import { emptySnapshot, keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "../model/snapshot.js";
 import { type Client, chosenLabels, clientOf, nobody, placeOf } from "./client.js";
-import { createInbound, type Inbound } from "./inbound.js";
+import { createInbound, type Inbound, type InboundShapes } from "./inbound.js";
 import type { IpFamilies } from "./listeners/addresses.js";
 import { createQuarantine } from "./quarantine.js";
 import { type ResourceView, type Touched, type TypeUrl, typeUrls } from "./resources.js";
@@ -53,6 +53,7 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
   const scopes = new Map<string, Scope>();
   const users = new Map<Scope, number>();
   const workloads = new Map<string, Workload>();
+  const shapes: InboundShapes = new Map();
   const quarantine = createQuarantine();
   const appliedListeners = new Set<(diff: SnapshotDiff) => void>();
 
@@ -165,7 +166,7 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
     const known = workloads.get(key);
     if (known !== undefined) return known;
     const client = currentClientOf(pod);
-    const inbound = createInbound();
+    const inbound = createInbound(shapes);
     inbound.update(snapshot, pod, client);
     inbound.view.commit();
     const scope = hold(scopeOf(client));

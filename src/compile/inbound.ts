@@ -40,6 +40,7 @@ interface Common {
 }
 
 interface Encoded {
+  readonly patcher: Patcher;
   readonly extensions: readonly EncodedResource[];
   readonly clusters: readonly EncodedResource[];
   readonly listeners: readonly EncodedResource[];
@@ -47,6 +48,7 @@ interface Encoded {
 
 const encode = (clusters: readonly Cluster[], listeners: readonly Listener[], patcher: Patcher): Encoded => {
   return {
+    patcher,
     extensions: patcher
       .extensions()
       .map((extension) => encodeResource(typeUrls.extension, extension.name, TypedExtensionConfigSchema, extension)),
@@ -65,8 +67,20 @@ const replaceAll = (view: WritableView, type: TypeUrl, resources: readonly Encod
   for (const resource of resources) view.set(type, resource);
 };
 
-/** Pods that serve alike have equal resources, which `encodeResource` makes one; this only spares making them. */
-export const createInbound = (): Inbound => {
+/** What pods of the same shape share; the shapes that were used last are remembered. */
+export type InboundShapes = Map<string, Encoded>;
+
+const rememberedShapes = 1000;
+
+const remember = (shapes: InboundShapes, key: string, make: () => Encoded): Encoded => {
+  const shape = shapes.get(key) ?? make();
+  shapes.delete(key);
+  shapes.set(key, shape);
+  if (shapes.size > rememberedShapes) shapes.delete(shapes.keys().next().value!);
+  return shape;
+};
+
+export const createInbound = (shapes: InboundShapes): Inbound => {
   const view = createView();
   let made: string | undefined;
   let patcher = createPatcher([], "SIDECAR_INBOUND");
@@ -81,24 +95,26 @@ export const createInbound = (): Inbound => {
       const key = JSON.stringify([ports, families, common.isTransparent, client.key]);
       if (key === made) return;
       made = key;
-      patcher = createPatcher(client.filters, "SIDECAR_INBOUND");
       const redirected = ports.filter(({ bind }) => bind === undefined);
-      const { extensions, clusters, listeners } = encode(
-        [
-          ...(client.isRedirected
-            ? [inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined })]
-            : []),
-          ...ports.map((port) => clusterOf(port, common)),
-        ],
-        [
-          ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, families })] : []),
-          ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
-        ],
-        patcher,
+      const shape = remember(shapes, key, () =>
+        encode(
+          [
+            ...(client.isRedirected
+              ? [inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined })]
+              : []),
+            ...ports.map((port) => clusterOf(port, common)),
+          ],
+          [
+            ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, families })] : []),
+            ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
+          ],
+          createPatcher(client.filters, "SIDECAR_INBOUND"),
+        ),
       );
-      replaceAll(view, typeUrls.extension, extensions);
-      replaceAll(view, typeUrls.cluster, clusters);
-      replaceAll(view, typeUrls.listener, listeners);
+      patcher = shape.patcher;
+      replaceAll(view, typeUrls.extension, shape.extensions);
+      replaceAll(view, typeUrls.cluster, shape.clusters);
+      replaceAll(view, typeUrls.listener, shape.listeners);
     },
   };
 };
