@@ -22,6 +22,8 @@ import { readSettings } from "./settings.js";
 import { keepWebhookBundles } from "./webhook-bundles.js";
 
 const tokenAudience = "istio-ca";
+/** Much longer than a watch is behind, and short of the webhook's time-out. */
+const namespacePatienceMilliseconds = 2000;
 
 const settings = await readSettings(process.env);
 const logger = pino({ level: settings.logLevel, redact: ["token", "authorization", "privateKeyPem"] });
@@ -78,6 +80,7 @@ plane = await startControlPlane({
       logger.warn({ namespace, pod, outcome, reason }, "a pod gets no sidecar");
       recordEvent(eventOfPod(notice));
     },
+    patienceMilliseconds: namespacePatienceMilliseconds,
   }),
   host: settings.host,
   xdsPort: settings.xdsPort,
