@@ -117,7 +117,7 @@ const bundles = keepWebhookBundles({
 });
 const roots = keepRootCertificates({
   client,
-  namespaces: () => compiler.snapshot().namespaces.keys(),
+  namespaces: () => compiler.snapshot().namespaces,
   bundle: () => authority.rootsPem,
   failed,
 });
