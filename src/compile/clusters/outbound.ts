@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { takesMutualTls } from "../../model/service.js";
 import { type Cluster, Cluster_LbPolicy, ClusterSchema } from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
 import type { MetadataSchema } from "../../proto/envoy/config/core/v3/base_pb.js";
 import { localityRule } from "../endpoints/locality.js";
@@ -9,7 +10,7 @@ import { loadBalancing, outlierDetection } from "./load-balancer.js";
 import { outboundClusterName } from "./names.js";
 import type { OutboundClusterOptions } from "./options.js";
 import { protocolOptions, spokenProtocol } from "./protocol.js";
-import { isAllInMesh, isUnattainable, peersOf, transportOf } from "./transport.js";
+import { allTakeMutualTls, isUnattainable, peersOf, transportOf } from "./transport.js";
 
 export type { OutboundClusterOptions } from "./options.js";
 
@@ -53,18 +54,19 @@ export const clusterInputKey = (options: OutboundClusterOptions): string => {
     policy.tls === undefined ? mesh.enableAutoMtls && !service.isExternal : policy.tls.mode === "ISTIO_MUTUAL";
   const inlined =
     kind === "dns" || kind === "dns-round-robin"
-      ? inlineEndpoints(options).map(
-          ({ address, ports, isInMesh, labels, region, zone, subzone, nodeName, weight }) => [
-            [address, ports.get(port.name), isInMesh, weight, region, zone, subzone],
+      ? inlineEndpoints(options).map((endpoint) => {
+          const { address, ports, labels, region, zone, subzone, nodeName, weight } = endpoint;
+          return [
+            [address, ports.get(port.name), takesMutualTls(endpoint, port.name), weight, region, zone, subzone],
             options.proxy === undefined ? [] : [labels, nodeName],
-          ],
-        )
+          ];
+        })
       : [];
   return JSON.stringify([
     kind,
     usesMeshTls ? peersOf(service, endpoints, mesh) : [],
     usesMeshTls && endpoints.some(({ isInMesh }) => isInMesh),
-    kind === "original-destination" && isAllInMesh(endpoints),
+    kind === "original-destination" && allTakeMutualTls(endpoints, port),
     inlined,
   ]);
 };
