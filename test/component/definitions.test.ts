@@ -176,7 +176,7 @@ const good: readonly (readonly [kind: keyof typeof configurationKinds, spec: obj
         portLevelMtls: { "8080": { mode: "DISABLE" }, "65535": { mode: "UNSET" } },
       },
       "portLevelMtls",
-      /the port of the container, not that of a Service/,
+      /What single ports of the selected pods take/,
     ],
   ];
 
