@@ -1,4 +1,5 @@
-import type { Finding } from "./kind.js";
+import { isDeepStrictEqual } from "node:util";
+import type { Condition, ConfigObject, Finding } from "./kind.js";
 import { type ConfigurationKind, definitionOf, isConfigurationKind } from "./kinds.js";
 import type { ObjectEvent } from "./kubernetes.js";
 import { readConfigObject } from "./validate.js";
@@ -8,11 +9,24 @@ export interface Judgement {
   readonly kind: ConfigurationKind;
   readonly namespace: string;
   readonly name: string;
+  readonly uid: string | undefined;
   /** `metadata.generation` of the version that was judged. */
   readonly generation: number | undefined;
   readonly findings: readonly Finding[];
   /** The version judged, one before it that had no error, or none: the resource does nothing then. */
   readonly inForce: "judged" | "earlier" | "none";
+  /** `metadata.generation` of the version in force. */
+  readonly generationInForce: number | undefined;
+  /** Of the status that the resource came with. */
+  readonly conditions: readonly Condition[];
+  /** It is the version that was judged before: only its status differs. */
+  readonly isRepeated: boolean;
+}
+
+export interface RemovedResource {
+  readonly kind: ConfigurationKind;
+  readonly namespace: string;
+  readonly name: string;
 }
 
 export interface Kept {
@@ -20,32 +34,76 @@ export interface Kept {
   readonly events: readonly ObjectEvent[];
   /** One for each resource that came or changed. */
   readonly judgements: readonly Judgement[];
+  readonly removed: readonly RemovedResource[];
 }
+
+interface Known {
+  readonly object: ConfigObject<unknown>;
+  readonly judgement: Judgement;
+}
+
+interface Judged {
+  readonly event?: ObjectEvent;
+  readonly judgement?: Judgement;
+  readonly removed?: RemovedResource;
+}
+
+const metadataOf = ({ metadata }: ConfigObject<unknown>): unknown => [
+  metadata?.uid,
+  metadata?.labels ?? {},
+  metadata?.annotations ?? {},
+];
+
+/** The API server counts a generation up for whatever is not status or metadata. */
+const isSameVersion = (before: ConfigObject<unknown>, now: ConfigObject<unknown>): boolean =>
+  now.metadata?.generation !== undefined &&
+  before.metadata?.generation === now.metadata.generation &&
+  isDeepStrictEqual(metadataOf(before), metadataOf(now));
 
 /**
  * Holds back resources that have errors though they got in, by an API server without the webhook or from a file: the last
- * version without error stays in force, and nothing else is touched.
+ * version without error stays in force, and nothing else is touched. What changes in the status alone is held back, too.
  */
 export const createLastGood = (): ((events: readonly ObjectEvent[]) => Kept) => {
-  const inForce = new Set<string>();
+  /** Generation of the version in force. */
+  const inForce = new Map<string, number | undefined>();
+  const known = new Map<string, Known>();
 
-  const judge = (event: ObjectEvent, kind: ConfigurationKind): { event?: ObjectEvent; judgement?: Judgement } => {
+  const judge = (event: ObjectEvent, kind: ConfigurationKind): Judged => {
     const { namespace, name } = event;
     const key = `${kind}/${namespace}/${name}`;
-    if (event.object === undefined) return inForce.delete(key) ? { event } : {};
+    if (event.object === undefined) {
+      known.delete(key);
+      const removed = { kind, namespace, name };
+      return inForce.delete(key) ? { event, removed } : { removed };
+    }
+    const given = event.object as ConfigObject<unknown>;
+    const conditions = Array.isArray(given.status?.conditions) ? given.status.conditions : [];
+    const before = known.get(key);
+    if (before !== undefined && isSameVersion(before.object, given))
+      return { judgement: { ...before.judgement, conditions, isRepeated: true } };
     const { object, findings } = readConfigObject(definitionOf(kind), event.object);
-    const about = { kind, namespace, name, generation: event.object.metadata?.generation, findings };
-    if (object === undefined) return { judgement: { ...about, inForce: inForce.has(key) ? "earlier" : "none" } };
-    inForce.add(key);
+    const { generation, uid } = given.metadata ?? {};
+    const hasEarlier = inForce.has(key);
+    if (object !== undefined) inForce.set(key, generation);
+    const judgement: Judgement = {
+      ...{ kind, namespace, name, uid, generation, findings, conditions, isRepeated: false },
+      inForce: object !== undefined ? "judged" : hasEarlier ? "earlier" : "none",
+      generationInForce: inForce.get(key),
+    };
+    known.set(key, { object: given, judgement });
     // The object was read by the definition of its own kind.
-    return { event: { ...event, object } as ObjectEvent, judgement: { ...about, inForce: "judged" } };
+    return object === undefined ? { judgement } : { event: { ...event, object } as ObjectEvent, judgement };
   };
 
   return (events) => {
-    const results = events.map((event) => (isConfigurationKind(event.kind) ? judge(event, event.kind) : { event }));
+    const results: readonly Judged[] = events.map((event) =>
+      isConfigurationKind(event.kind) ? judge(event, event.kind) : { event },
+    );
     return {
       events: results.flatMap(({ event }) => event ?? []),
-      judgements: results.flatMap(({ judgement }: { readonly judgement?: Judgement }) => judgement ?? []),
+      judgements: results.flatMap(({ judgement }) => judgement ?? []),
+      removed: results.flatMap(({ removed }) => removed ?? []),
     };
   };
 };

@@ -69,7 +69,13 @@ export const chosenLabels = (snapshot: Snapshot): ReadonlySet<string> =>
 const only = (labels: Labels, names: ReadonlySet<string>): Labels =>
   Object.fromEntries(Object.entries(labels).filter(([label]) => names.has(label)));
 
-export const clientOf = (snapshot: Snapshot, pod: Pod, chosen: ReadonlySet<string>): Client => {
+/** `filterInForce` gives the version of a filter that is to be applied, if any. */
+export const clientOf = (
+  snapshot: Snapshot,
+  pod: Pod,
+  chosen: ReadonlySet<string>,
+  filterInForce: (filter: EnvoyFilter) => EnvoyFilter | undefined,
+): Client => {
   const namespace = pod.metadata?.namespace ?? "default";
   const labels = pod.metadata?.labels ?? {};
   return clientWith({
@@ -79,7 +85,7 @@ export const clientOf = (snapshot: Snapshot, pod: Pod, chosen: ReadonlySet<strin
     sidecar: sidecarOf(snapshot, namespace, labels),
     isRedirected: pod.metadata?.annotations?.["sidecar.istio.io/interceptionMode"] !== "NONE",
     filters: selectEnvoyFilters(
-      [...snapshot.envoyFilters.values()],
+      [...snapshot.envoyFilters.values()].flatMap((filter) => filterInForce(filter) ?? []),
       { namespace, labels },
       snapshot.mesh.rootNamespace,
     ),

@@ -3,9 +3,10 @@ import { defaultMeshConfig, type MeshConfig } from "../api/meshconfig.js";
 import { applyEvents } from "../model/apply.js";
 import { emptySnapshot, keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "../model/snapshot.js";
 import { type Client, chosenLabels, clientOf, nobody, placeOf } from "./client.js";
-import { createInbound, type Inbound } from "./inbound.js";
+import { createInbound, type Inbound, type InboundShapes } from "./inbound.js";
 import type { IpFamilies } from "./listeners/addresses.js";
-import { type ResourceView, type Touched, typeUrls } from "./resources.js";
+import { createQuarantine } from "./quarantine.js";
+import { type ResourceView, type Touched, type TypeUrl, typeUrls } from "./resources.js";
 import { createScope, hostsOf, type Scope } from "./scope.js";
 import { type LayeredView, layerViews, type WritableView } from "./view.js";
 
@@ -20,6 +21,15 @@ export interface Compiler {
   readonly snapshot: () => Snapshot;
   /** The layers of this pod; undefined while the model does not know it with an address and this uid. */
   readonly attach: (namespace: string, podName: string, podUid: string) => AttachedWorkload | undefined;
+  /** Keys of the EnvoyFilters, in force, that have shaped this resource as the pod's proxy is sent it. */
+  readonly filtersOf: (namespace: string, podName: string, type: TypeUrl, name: string) => readonly string[];
+  /**
+   * An EnvoyFilter, by `namespace/name`, that proxies reject: its earlier version comes into force for all, then none,
+   * until it is edited. Tells whether that changes anything.
+   */
+  readonly quarantine: (key: string) => boolean;
+  /** Keys of the EnvoyFilters in quarantine. */
+  readonly quarantined: () => readonly string[];
   /** Called after each batch. */
   readonly onApplied: (listener: (diff: SnapshotDiff) => void) => () => void;
 }
@@ -43,6 +53,8 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
   const scopes = new Map<string, Scope>();
   const users = new Map<Scope, number>();
   const workloads = new Map<string, Workload>();
+  const shapes: InboundShapes = new Map();
+  const quarantine = createQuarantine();
   const appliedListeners = new Set<(diff: SnapshotDiff) => void>();
 
   const baseOf = (families: IpFamilies): Scope => {
@@ -119,15 +131,17 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
     return [resume];
   };
 
+  const currentClientOf = (pod: Pod): Client => clientOf(snapshot, pod, chosen, quarantine.inForce);
+
   /** Gives what lets those that moved follow their new scopes, once these are settled. */
-  const updateWorkloads = (diff: SnapshotDiff): readonly (() => void)[] => {
+  const updateWorkloads = (diff: Pick<SnapshotDiff, "clients" | "pods" | "inbound">): readonly (() => void)[] => {
     const resumes: (() => void)[] = [];
     for (const [key, workload] of workloads) {
       const isTouched = diff.clients || diff.pods.has(key);
       if (!isTouched && !diff.inbound.has(namespaceOf(key))) continue;
       const pod = snapshot.pods.get(key);
       if (pod === undefined) continue;
-      const client = clientOf(snapshot, pod, chosen);
+      const client = currentClientOf(pod);
       workload.inbound.update(snapshot, pod, client);
       workload.inbound.view.commit();
       if (isTouched) resumes.push(...move(workload, pod, client));
@@ -138,6 +152,7 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
   const apply = (events: readonly ObjectEvent[]): void => {
     const { snapshot: next, diff } = applyEvents(snapshot, events);
     snapshot = next;
+    quarantine.follow(snapshot.envoyFilters);
     if (diff.clients) chosen = chosenLabels(snapshot);
     updateScopes(diff.hosts);
     // Moves are told against what was before the batch, so that they come before anything settles.
@@ -150,8 +165,8 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
   const workloadOf = (key: string, pod: Pod): Workload => {
     const known = workloads.get(key);
     if (known !== undefined) return known;
-    const client = clientOf(snapshot, pod, chosen);
-    const inbound = createInbound();
+    const client = currentClientOf(pod);
+    const inbound = createInbound(shapes);
     inbound.update(snapshot, pod, client);
     inbound.view.commit();
     const scope = hold(scopeOf(client));
@@ -169,6 +184,19 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
   return {
     apply,
     snapshot: () => snapshot,
+    filtersOf: (namespace, podName, type, name) => {
+      const workload = workloads.get(keyOf(namespace, podName));
+      if (workload === undefined) return [];
+      return [...new Set([...workload.inbound.filtersOf(type, name), ...workload.scope.filtersOf(type, name)])];
+    },
+    quarantine: (key) => {
+      const isChanged = quarantine.add(key);
+      const resumes = isChanged ? updateWorkloads({ clients: true, pods: new Set(), inbound: new Set() }) : [];
+      commitScopes();
+      for (const resume of resumes) resume();
+      return isChanged;
+    },
+    quarantined: quarantine.keys,
     onApplied: (listener) => {
       appliedListeners.add(listener);
       return () => appliedListeners.delete(listener);

@@ -1,6 +1,5 @@
 import type { Pod } from "../api/kubernetes.js";
 import type { MeshConfig } from "../api/meshconfig.js";
-import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
 import { mtlsModesOf } from "../model/peer-authentication.js";
 import type { Snapshot } from "../model/snapshot.js";
 import { type Cluster, ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
@@ -12,13 +11,14 @@ import { inboundClusterName, inboundPassthroughCluster } from "./clusters/names.
 import { encodeResource } from "./encode.js";
 import { boundAddress } from "./listeners/addresses.js";
 import { boundInbound, virtualInbound } from "./listeners/inbound.js";
-import { createPatcher, namesOf } from "./patcher.js";
+import { createPatcher, namesOf, type Patcher } from "./patcher.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
 import { type ServedPort, servedPortsOf } from "./served-ports.js";
 import { createView, type WritableView } from "./view.js";
 
 /** What a pod serves: its listener, and clusters to its own application. */
 export interface Inbound {
+  readonly filtersOf: Patcher["filtersOf"];
   readonly view: WritableView;
   readonly update: (snapshot: Snapshot, pod: Pod, client: Client) => void;
 }
@@ -41,18 +41,15 @@ interface Common {
 }
 
 interface Encoded {
+  readonly patcher: Patcher;
   readonly extensions: readonly EncodedResource[];
   readonly clusters: readonly EncodedResource[];
   readonly listeners: readonly EncodedResource[];
 }
 
-const encode = (
-  clusters: readonly Cluster[],
-  listeners: readonly Listener[],
-  filters: readonly EnvoyFilter[],
-): Encoded => {
-  const patcher = createPatcher(filters, "SIDECAR_INBOUND");
+const encode = (clusters: readonly Cluster[], listeners: readonly Listener[], patcher: Patcher): Encoded => {
   return {
+    patcher,
     extensions: patcher
       .extensions()
       .map((extension) => encodeResource(typeUrls.extension, extension.name, TypedExtensionConfigSchema, extension)),
@@ -71,12 +68,26 @@ const replaceAll = (view: WritableView, type: TypeUrl, resources: readonly Encod
   for (const resource of resources) view.set(type, resource);
 };
 
-/** Pods that serve alike have equal resources, which `encodeResource` makes one; this only spares making them. */
-export const createInbound = (): Inbound => {
+/** What pods of the same shape share; the shapes that were used last are remembered. */
+export type InboundShapes = Map<string, Encoded>;
+
+const rememberedShapes = 1000;
+
+const remember = (shapes: InboundShapes, key: string, make: () => Encoded): Encoded => {
+  const shape = shapes.get(key) ?? make();
+  shapes.delete(key);
+  shapes.set(key, shape);
+  if (shapes.size > rememberedShapes) shapes.delete(shapes.keys().next().value!);
+  return shape;
+};
+
+export const createInbound = (shapes: InboundShapes): Inbound => {
   const view = createView();
   let made: string | undefined;
+  let patcher = createPatcher([], "SIDECAR_INBOUND");
   return {
     view,
+    filtersOf: (type, name) => patcher.filtersOf(type, name),
     update: (snapshot, pod, client) => {
       const { mesh } = snapshot;
       const mtls = mtlsModesOf(snapshot, client.namespace, pod.metadata?.labels ?? {});
@@ -87,22 +98,25 @@ export const createInbound = (): Inbound => {
       if (key === made) return;
       made = key;
       const redirected = ports.filter(({ bind }) => bind === undefined);
-      const { extensions, clusters, listeners } = encode(
-        [
-          ...(client.isRedirected
-            ? [inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined })]
-            : []),
-          ...ports.map((port) => clusterOf(port, common)),
-        ],
-        [
-          ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, mtls, families })] : []),
-          ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
-        ],
-        client.filters,
+      const shape = remember(shapes, key, () =>
+        encode(
+          [
+            ...(client.isRedirected
+              ? [inboundCluster({ ...common, name: inboundPassthroughCluster, policy: undefined })]
+              : []),
+            ...ports.map((port) => clusterOf(port, common)),
+          ],
+          [
+            ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, mtls, families })] : []),
+            ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
+          ],
+          createPatcher(client.filters, "SIDECAR_INBOUND"),
+        ),
       );
-      replaceAll(view, typeUrls.extension, extensions);
-      replaceAll(view, typeUrls.cluster, clusters);
-      replaceAll(view, typeUrls.listener, listeners);
+      patcher = shape.patcher;
+      replaceAll(view, typeUrls.extension, shape.extensions);
+      replaceAll(view, typeUrls.cluster, shape.clusters);
+      replaceAll(view, typeUrls.listener, shape.listeners);
     },
   };
 };

@@ -12,7 +12,7 @@ import { compileHost } from "./host.js";
 import { httpProxyListener, httpProxyRouteName, httpProxyRoutes } from "./http-proxy.js";
 import { portListenerName, type UnknownTraffic, unknownTrafficOf, virtualOutbound } from "./listeners/outbound.js";
 import { createLookup, type Lookup } from "./lookup.js";
-import { createPatcher, namesOf } from "./patcher.js";
+import { createPatcher, namesOf, type Patcher } from "./patcher.js";
 import { type PortPart, reuseParts } from "./port-part.js";
 import { answersAlike } from "./recording.js";
 import { type EncodedResource, typeUrls } from "./resources.js";
@@ -42,6 +42,7 @@ export interface Scope {
   readonly claimants: (id: ResourceId) => ReadonlySet<string>;
   readonly partsOn: (port: number) => readonly PortPart[];
   readonly hostsOn: (port: number) => readonly string[];
+  readonly filtersOf: Patcher["filtersOf"];
 }
 
 const nothing: ReadonlySet<never> = new Set();
@@ -261,6 +262,7 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     base,
     update,
     outputOf,
+    filtersOf: patcher.filtersOf,
     hosts: () => outputs.keys(),
     claimants: (id) => claims.get(id) ?? nothing,
     partsOn: (port) => on(port).parts,

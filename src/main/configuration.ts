@@ -5,10 +5,12 @@ import { createView } from "../compile/view.js";
 import type { WorkloadCertificates } from "../identity/workload.js";
 import { keyOf } from "../model/snapshot.js";
 import type { ConfigurationSource, ProxyIdentity } from "../serve/configuration.js";
+import type { ProxyTracker, TrackedStream } from "./status/distribution.js";
 
 export interface ConfigurationOptions {
   readonly compiler: Compiler;
   readonly certificates: WorkloadCertificates;
+  readonly tracker?: ProxyTracker;
   readonly nacked: ConfigurationSource["nacked"];
 }
 
@@ -51,7 +53,12 @@ const watchPods = (compiler: Compiler) => {
 };
 
 /** A proxy's layers: its certificates, its own listener, its namespace's routes and what all see. */
-export const createConfiguration = ({ compiler, certificates, nacked }: ConfigurationOptions): ConfigurationSource => {
+export const createConfiguration = ({
+  compiler,
+  certificates,
+  tracker,
+  nacked,
+}: ConfigurationOptions): ConfigurationSource => {
   const onGone = watchPods(compiler);
   return {
     nacked,
@@ -64,6 +71,7 @@ export const createConfiguration = ({ compiler, certificates, nacked }: Configur
       };
       const subscription = await certificates.subscribe(proxy.namespace, proxy.serviceAccount, write);
       write(subscription.current);
+      let tracked: TrackedStream | undefined;
       return {
         layers: [secrets, ...workload.layers],
         onChange: (listener) => {
@@ -74,8 +82,13 @@ export const createConfiguration = ({ compiler, certificates, nacked }: Configur
             stopWorkload();
           };
         },
+        opened: (isInSync) => {
+          tracked = tracker?.open(proxy, isInSync);
+        },
+        answered: () => tracked?.answered(),
         onGone: (listener) => onGone(proxy, listener),
         release: () => {
+          tracked?.close();
           subscription.stop();
           workload.release();
         },

@@ -4,16 +4,20 @@ import type { ObjectSource } from "../api/kubernetes.js";
 import { createLastGood, type Judgement } from "../api/last-good.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type Compiler, createCompiler } from "../compile/compiler.js";
-import type { TypeUrl } from "../compile/resources.js";
 import type { SecretStore } from "../identity/authority.js";
 import { createCertificateService } from "../identity/certificate-service.js";
 import { type LiveAuthority, openLiveAuthority } from "../identity/live-authority.js";
 import { createWorkloadCertificates } from "../identity/workload.js";
 import { noProxyConfigs, type ProxyConfigs, withProxyConfigs } from "../model/proxy-config.js";
-import type { Authenticate, ProxyIdentity } from "../serve/configuration.js";
+import type { Authenticate } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
 import { createAnalyse } from "./analyse.js";
 import { createConfiguration } from "./configuration.js";
+import { trackProxies } from "./status/distribution.js";
+import type { Nack } from "./status/nack.js";
+import { createStatusReporter, type ResourceStatus, type StatusReporter } from "./status/reporter.js";
+
+export type { Nack } from "./status/nack.js";
 
 export interface ControlPlaneOptions {
   readonly mesh: MeshConfig;
@@ -27,8 +31,8 @@ export interface ControlPlaneOptions {
   /** DNS names of the serving certificate. */
   readonly serverNames: readonly string[];
   readonly logger: Logger;
-  /** Told of each resource of the configuration API that came or changed, before the model has it. */
-  readonly judged?: (judgements: readonly Judgement[]) => void;
+  /** Told what the status of a resource is to be; `written` of the plane's `statuses` answers. */
+  readonly statusChanged?: (status: ResourceStatus) => void;
   readonly observe?: ControlPlaneObserver;
   readonly rotation?: RotationSettings;
 }
@@ -52,19 +56,12 @@ export interface ControlPlaneObserver extends XdsObserver {
   readonly authorityInForce?: (notAfter: Date) => void;
 }
 
-/** A proxy rejected resources of one type and keeps the last good ones; `message` is Envoy's, without secrets. */
-export interface Nack {
-  readonly proxy: ProxyIdentity;
-  readonly type: TypeUrl;
-  readonly names: readonly string[];
-  readonly message: string;
-}
-
 export interface ControlPlane {
   readonly authority: LiveAuthority;
   readonly compiler: Compiler;
   readonly xds: XdsServer;
   readonly admission: AdmissionServer;
+  readonly statuses: Pick<StatusReporter, "written" | "sweep" | "flush">;
   /** Tells of each rejection from now on; returns the unsubscription. */
   readonly onNack: (listener: (nack: Nack) => void) => () => void;
   /** Finishes admissions under way; proxies are told to go elsewhere spread over this time (0 without). */
@@ -77,8 +74,8 @@ const servingLifetimeSeconds = 90 * 24 * 3600;
 /** Long before the serving certificate ends, and often enough that a failure has many more tries. */
 const servingRenewalMilliseconds = 7 * 24 * 3600 * 1000;
 
-const tellFaults = (logger: Logger, { kind, namespace, name, findings, inForce }: Judgement): void => {
-  if (inForce === "judged") return;
+const tellFaults = (logger: Logger, { kind, namespace, name, findings, inForce, isRepeated }: Judgement): void => {
+  if (inForce === "judged" || isRepeated) return;
   const faults = findings.map(({ path, message }) => `${path}: ${message}`);
   const rest = inForce === "earlier" ? "; its last valid version stays in force" : "";
   logger.warn({ kind, namespace, name, faults }, `an invalid resource has no effect${rest}`);
@@ -102,11 +99,23 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   });
   const compiler = createCompiler(mesh);
   const keepLastGood = createLastGood();
+  const tracker = trackProxies(compiler);
+  const statuses = createStatusReporter({
+    compiler,
+    tracker,
+    changed: options.statusChanged ?? (() => {}),
+    quarantined: (filter, { proxy, message }) =>
+      logger.error(
+        { filter, proxy: `${proxy.podName}.${proxy.namespace}`, message },
+        "a proxy rejected what an EnvoyFilter makes; it is left out, or its version before applied, until it is edited",
+      ),
+    failed: (error) => logger.error({ error: error.message }, "a status could not be worked out"),
+  });
   let proxyConfigs = noProxyConfigs;
   options.source.subscribe((events) => {
     const kept = keepLastGood(events);
     for (const judgement of kept.judgements) tellFaults(logger, judgement);
-    options.judged?.(kept.judgements);
+    statuses.judged(kept.judgements, kept.removed);
     proxyConfigs = withProxyConfigs(proxyConfigs, kept.events);
     compiler.apply(kept.events);
   });
@@ -139,8 +148,11 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     configuration: createConfiguration({
       compiler,
       certificates,
+      tracker,
       nacked: (proxy, type, names, message) => {
-        for (const listener of nackListeners) listener({ proxy, type, names, message });
+        const nack = { proxy, type, names, message };
+        for (const listener of nackListeners) listener(nack);
+        statuses.nacked(nack);
       },
     }),
     certificate,
@@ -185,12 +197,14 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     compiler,
     xds,
     admission,
+    statuses,
     onNack: (listener) => {
       nackListeners.add(listener);
       return () => nackListeners.delete(listener);
     },
     stop: async (spreadMilliseconds) => {
       clearInterval(renewal);
+      statuses.stop();
       await authority.stop();
       await options.source.stop();
       await Promise.all([xds.stop(spreadMilliseconds), admission.close()]);

@@ -15,10 +15,12 @@ import { type ControlPlane, startControlPlane } from "./control-plane.js";
 import { createEventRecorder, eventOfNack, eventOfPod } from "./events.js";
 import { ipFamiliesOf } from "./ip-families.js";
 import { createKubernetesAdapters, decodeSecret } from "./kubernetes.js";
+import { contendForLease, type HeldLease } from "./lease.js";
 import { followSettings } from "./live-settings.js";
 import { createObserver } from "./metrics.js";
 import { keepRootCertificates } from "./root-certificates.js";
 import { readSettings } from "./settings.js";
+import { createStatusWriter } from "./status/writer.js";
 import { keepWebhookBundles } from "./webhook-bundles.js";
 
 const tokenAudience = "istio-ca";
@@ -56,7 +58,16 @@ const monitoring = await startMonitoringServer({
 const recordEvent = createEventRecorder({ client, instance: settings.podName, failed });
 const live = followSettings({ client, settings, logger, judged: observer.configMapJudged });
 
+const statusWriter = createStatusWriter({
+  client,
+  mayWrite: () => lease?.isHolder() ?? false,
+  written: (status) => plane?.statuses.written(status),
+  failed,
+});
+let lease: HeldLease | undefined;
+
 plane = await startControlPlane({
+  statusChanged: statusWriter.put,
   mesh: settings.mesh,
   source: watchKubernetes(kubeConfig, { failed: watchFailed }),
   secrets: adapters.secrets,
@@ -90,6 +101,18 @@ plane = await startControlPlane({
 const { authority, compiler } = plane;
 plane.onNack((nack) => recordEvent(eventOfNack(nack)));
 logger.info({ authority: authority.origin, validUntil: authority.notAfter, xds: plane.xds.port }, "heddled serves");
+
+lease = contendForLease({
+  client,
+  namespace: settings.namespace,
+  name: `${settings.serviceName}-status`,
+  identity: settings.podName,
+  changed: (isHolder) => {
+    logger.info({ isHolder }, isHolder ? "writes statuses from now on" : "another replica writes statuses");
+    if (isHolder) plane?.statuses.sweep();
+  },
+  failed,
+});
 
 const secretWatches = [operatorSecret, selfMadeSecret, trustSecret].map((name) =>
   watchNamed<WatchedObject & { readonly data?: Readonly<Record<string, string>> }>({
@@ -136,6 +159,7 @@ const stop = async (signal: string): Promise<void> => {
   logger.info({ signal }, "stopping");
   isStopping = true;
   // Who removes the mesh must not see what is removed come back.
+  await Promise.all([statusWriter.stop(), lease?.stop()]);
   await Promise.all([bundles, roots, ...secretWatches].map((part) => part.stop()));
   await delay(settings.shutdownGraceMilliseconds);
   await plane?.stop(settings.shutdownSpreadMilliseconds);

@@ -43,6 +43,20 @@ export const peerAuthenticationsOf = (policies: readonly PeerAuthentication[]): 
   mode: set(policies.find(isForAll)?.spec.mtls),
 });
 
+/** By its key, `namespace/name`. */
+export const peerAuthenticationAt = (rules: MtlsRules, key: string): PeerAuthentication | undefined => {
+  const [namespace = "", name] = key.split("/");
+  return rules.peerAuthentications.get(namespace)?.policies.find(({ metadata }) => metadata?.name === name);
+};
+
+/** Whether it is for this workload, be it that a narrower or an older one decides. */
+export const reaches = (rules: MtlsRules, policy: PeerAuthentication, namespace: string, labels: Labels): boolean => {
+  const { rootNamespace } = rules.mesh;
+  const own = policy.metadata?.namespace ?? "default";
+  if (own === rootNamespace) return isForAll(policy);
+  return own === namespace && selectsOrAll(policy.spec.selector?.matchLabels, labels);
+};
+
 const none: ReadonlyMap<number, MtlsMode> = new Map();
 const uniform: { readonly [Mode in MtlsMode]: MtlsModes } = {
   DISABLE: { mode: "DISABLE", ports: none },

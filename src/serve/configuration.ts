@@ -15,6 +15,10 @@ export interface ProxyConfiguration {
   readonly onChange: (listener: (layer: ResourceView, touched: Touched) => void) => () => void;
   /** Calls back when the pod is gone, and the stream is to end; a token that expires meanwhile ends nothing. */
   readonly onGone?: (listener: (why: string) => void) => () => void;
+  /** Given a way to ask whether the proxy holds everything; called once, before the first response. */
+  readonly opened?: (isInSync: () => boolean) => void;
+  /** Called after each answer of the proxy, and before each change that it is to be told of. */
+  readonly answered?: () => void;
   readonly release: () => void;
 }
 

@@ -5,27 +5,36 @@ export interface Pace {
   readonly most: number;
 }
 
+export interface EventLoop {
+  /** Milliseconds. */
+  readonly now: () => number;
+  readonly nextTurn: (action: () => void) => void;
+}
+
 /**
  * Does pieces of work in order, but lets the event loop go round between them: when a thousand proxies come at once,
  * everything else that this process answers is to wait for a few of them, not for all. Turns that take long are given
  * fewer pieces, quick ones more.
  */
-export const createPacer = ({ turnMilliseconds, most }: Pace): ((work: () => void) => void) => {
+export const createPacer = (
+  { turnMilliseconds, most }: Pace,
+  { now, nextTurn }: EventLoop = { now: () => performance.now(), nextTurn: setImmediate },
+): ((work: () => void) => void) => {
   let waiting: (() => void)[] = [];
   let next = 0;
   let isScheduled = false;
   let pieces = most;
   let turnBegan = 0;
   const drain = (): void => {
-    const now = performance.now();
-    pieces = now - turnBegan > turnMilliseconds ? Math.max(1, Math.floor(pieces / 2)) : Math.min(most, pieces + 1);
-    turnBegan = now;
+    const began = now();
+    pieces = began - turnBegan > turnMilliseconds ? Math.max(1, Math.floor(pieces / 2)) : Math.min(most, pieces + 1);
+    turnBegan = began;
     for (let done = 0; done < pieces && next < waiting.length; done++) {
       waiting[next++]!();
-      if (performance.now() - now > turnMilliseconds) break;
+      if (now() - began > turnMilliseconds) break;
     }
     isScheduled = next < waiting.length;
-    if (isScheduled) setImmediate(drain);
+    if (isScheduled) nextTurn(drain);
     else {
       waiting = [];
       next = 0;
@@ -35,7 +44,7 @@ export const createPacer = ({ turnMilliseconds, most }: Pace): ((work: () => voi
     waiting.push(work);
     if (isScheduled) return;
     isScheduled = true;
-    turnBegan = performance.now();
-    setImmediate(drain);
+    turnBegan = now();
+    nextTurn(drain);
   };
 };

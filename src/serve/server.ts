@@ -146,7 +146,9 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
       },
     });
     let isDue = false;
+    configuration.opened?.(stream.isInSync);
     const detach = configuration.onChange((_layer, touched) => {
+      configuration.answered?.();
       stream.mark(touched);
       if (isDue) return;
       isDue = true;
@@ -170,7 +172,13 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
       { once: true },
     );
     stream.receive(request);
-    return stream;
+    return {
+      ...stream,
+      receive: (next) => {
+        stream.receive(next);
+        configuration.answered?.();
+      },
+    };
   };
 
   const deltaAggregatedResources: GrpcMethod = (call) => {

@@ -23,6 +23,10 @@ interface Subscription {
   outstanding: string | undefined;
   /** What the response that is not answered yet holds, to name it if it is rejected. */
   sent: readonly (readonly EncodedResource[])[];
+  /** What the response that is not answered yet takes away. */
+  sentRemoved: readonly string[];
+  /** Names that the proxy has rejected and not taken since. */
+  readonly rejected: Set<string>;
   /** A response is owed even if nothing is to be sent: the proxy waits for the first one. */
   isOwed: boolean;
 }
@@ -47,6 +51,8 @@ export interface DeltaStream {
   /** Notes what changed; `flush` sends it. */
   readonly mark: (touched: Touched) => void;
   readonly flush: () => void;
+  /** Whether the proxy holds, acknowledged, everything that it asked for. */
+  readonly isInSync: () => boolean;
 }
 
 /** From this many on, walking the layers is cheaper than sorting. */
@@ -117,6 +123,7 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
     const message = options.encoder.message(type, found, removed, options.mayDeflate);
     subscription.outstanding = message.nonce;
     subscription.sent = found;
+    subscription.sentRemoved = removed;
     options.write(message);
     // A cluster that changed warms until it is given its endpoints, which the proxy does not ask for anew.
     if (type === typeUrls.cluster)
@@ -150,6 +157,8 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
       pending: "all",
       outstanding: undefined,
       sent: [],
+      sentRemoved: [],
+      rejected: new Set(),
       isOwed: true,
     };
     subscriptions.set(type, subscription);
@@ -182,15 +191,18 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
   const answer = (type: TypeUrl, subscription: Subscription, request: DeltaDiscoveryRequest): void => {
     if (request.responseNonce !== subscription.outstanding) return;
     subscription.outstanding = undefined;
-    const { sent } = subscription;
+    const { sent, sentRemoved, rejected } = subscription;
     subscription.sent = [];
-    if (request.errorDetail === undefined) options.acked(type);
-    else
-      options.nacked(
-        type,
-        sent.flatMap((resources) => resources.map(({ name }) => name)),
-        request.errorDetail.message,
-      );
+    subscription.sentRemoved = [];
+    for (const name of sentRemoved) rejected.delete(name);
+    if (request.errorDetail === undefined) {
+      if (rejected.size > 0) for (const resources of sent) for (const { name } of resources) rejected.delete(name);
+      options.acked(type);
+      return;
+    }
+    const names = sent.flatMap((resources) => resources.map(({ name }) => name));
+    for (const name of names) rejected.add(name);
+    options.nacked(type, names, request.errorDetail.message);
   };
 
   return {
@@ -206,5 +218,11 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
       for (const [type, names] of touched) mark(type, names);
     },
     flush,
+    isInSync: () => {
+      for (const { pending, outstanding, isOwed, rejected } of subscriptions.values())
+        if (pending === "all" || pending.size > 0 || outstanding !== undefined || isOwed || rejected.size > 0)
+          return false;
+      return subscriptions.size > 0;
+    },
   };
 };

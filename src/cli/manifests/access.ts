@@ -30,6 +30,11 @@ export const access = (context: Context): readonly Manifest[] => [
     { apiGroups: [""], resources: ["namespaces", "nodes", "pods", "services"], verbs: read },
     { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: read },
     ...[...configurationGroups].map(([group, resources]) => ({ apiGroups: [group], resources, verbs: read })),
+    ...[...configurationGroups].map(([group, resources]) => ({
+      apiGroups: [group],
+      resources: resources.map((resource) => `${resource}/status`),
+      verbs: ["patch"],
+    })),
     { apiGroups: ["authentication.k8s.io"], resources: ["tokenreviews"], verbs: ["create"] },
     { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
     // A name cannot limit what is created, so creation stands apart.
@@ -63,6 +68,6 @@ export const access = (context: Context): readonly Manifest[] => [
       resourceNames: [`istio${context.suffix}`, `istio-sidecar-injector${context.suffix}`],
       verbs: read,
     },
-    { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update", "patch"] },
+    { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] },
   ]),
 ];

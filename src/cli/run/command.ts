@@ -9,7 +9,7 @@ import { localMachine, projectFolder, templateFile } from "./machine.js";
 import { type LocalMesh, startLocalMesh } from "./mesh.js";
 import { createNetwork } from "./network.js";
 import { readFolder } from "./objects.js";
-import { callerOf, report } from "./report.js";
+import { callerOf, report, statusLines } from "./report.js";
 
 interface RunOptions {
   readonly once: boolean;
@@ -84,6 +84,7 @@ const runCommand = async (folder: string, options: RunOptions): Promise<void> =>
     const mesh = await Promise.race([running, interrupted.promise]);
     if (mesh === undefined) return;
     const pods = [...mesh.pods.values()];
+    for (const line of statusLines(mesh.statuses())) console.log(line);
     const caller = callerOf(pods, options.from);
     await report({ pods, caller, url: options.url });
     if (options.once) return;

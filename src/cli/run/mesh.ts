@@ -9,6 +9,7 @@ import { createMemorySecrets } from "../../identity/memory-secrets.js";
 import { parseTemplate } from "../../injection/template.js";
 import { createInjector } from "../../main/admit.js";
 import { type ControlPlane, startControlPlane } from "../../main/control-plane.js";
+import type { ResourceStatus } from "../../main/status/reporter.js";
 import type { ProxyIdentity } from "../../serve/configuration.js";
 import { createCluster } from "./cluster.js";
 import { inject } from "./inject.js";
@@ -38,6 +39,8 @@ export interface LocalMesh {
   readonly pods: ReadonlyMap<string, RunningPod>;
   /** As they were applied, with the addresses that they were given. */
   readonly services: () => readonly Service[];
+  /** Of every resource of the configuration API, as it is now. */
+  readonly statuses: () => readonly ResourceStatus[];
   /** How often a proxy has refused its configuration. */
   readonly refusals: () => number;
   /**
@@ -76,7 +79,17 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
   const settling = createSettling();
   const tokens = new Map<string, ProxyIdentity>();
   const template = parseTemplate(await readFile(options.templateFile, "utf8"));
-  const plane = await startControlPlane({
+  const planeStarted = Promise.withResolvers<ControlPlane>();
+  const statuses = new Map<string, ResourceStatus>();
+  const statusOf = ({ kind, namespace, name }: Pick<ResourceStatus, "kind" | "namespace" | "name">): string =>
+    `${kind} ${namespace}/${name}`;
+  const plane: ControlPlane = await startControlPlane({
+    statusChanged: (status) => {
+      statuses.set(statusOf(status), status);
+      planeStarted.promise.then((started) => started.statuses.written(status));
+      for (const { type, status: value, reason, message } of status.conditions)
+        logger.info({ resource: statusOf(status), condition: type, status: value, reason }, message);
+    },
     mesh,
     source: cluster.source,
     secrets: createMemorySecrets(),
@@ -108,6 +121,7 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
     logger,
     observe: settling.observer,
   });
+  planeStarted.resolve(plane);
   const pods = new Map<string, RunningPod>();
   const timers = new Set<NodeJS.Timeout>();
   const starts = new Set<Promise<unknown>>();
@@ -253,6 +267,10 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
     plane,
     pods,
     services: cluster.services,
+    statuses: () => {
+      plane.statuses.flush();
+      return [...statuses.values()];
+    },
     refusals: settling.refused,
     apply: async (events) => {
       const isPod = (event: ObjectEvent): boolean => event.kind === "Pod" && event.object !== undefined;
@@ -265,6 +283,7 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
       const running = kind === "Pod" ? pods.get(keyOf(namespace, name)) : undefined;
       if (running !== undefined) await removePod(keyOf(namespace, name), running);
       else cluster.put([{ kind, namespace, name, object: undefined } as ObjectEvent]);
+      statuses.delete(`${kind} ${namespace}/${name}`);
       await Promise.all([spreadInTurn(), settling.settled()]);
     },
     close: async () => {

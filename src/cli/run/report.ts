@@ -1,3 +1,4 @@
+import type { ResourceStatus } from "../../main/status/reporter.js";
 import { run } from "./network.js";
 import type { RunningPod } from "./pod.js";
 
@@ -66,6 +67,14 @@ export const callerOf = (pods: readonly RunningPod[], from: string): RunningPod 
     throw new Error(`--from ${from}: there is no such pod; use one of ${pods.map(({ name }) => name).join(", ")}`);
   return caller;
 };
+
+/** A line for each condition that is not as it should be; none if all is in force and held by every proxy. */
+export const statusLines = (statuses: readonly ResourceStatus[]): readonly string[] =>
+  statuses.flatMap(({ kind, namespace, name, conditions }) =>
+    conditions
+      .filter(({ reason }) => reason !== "Accepted" && reason !== "Distributed")
+      .map(({ reason, message }) => `${kind} ${namespace}/${name}  ${reason}: ${message}`),
+  );
 
 /** Shows the injected pods, sends one request through both proxies and prints what came of it. */
 export const report = async ({ pods, caller, url }: ReportOptions): Promise<void> => {

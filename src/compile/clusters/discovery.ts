@@ -45,7 +45,7 @@ const hostEndpoint = ({ host, namespace }: MeshService, port: ServicePort): Endp
 });
 
 /** The endpoints that go into the cluster; sockets of the machine have no DNS name. */
-export const inlineEndpoints = (options: OutboundClusterOptions): readonly Endpoint[] => {
+const inlineEndpoints = (options: OutboundClusterOptions): readonly Endpoint[] => {
   const { service, port, endpoints, labels } = options;
   const named = endpoints.filter(({ address, ports }) => !address.startsWith("unix://") && ports.has(port.name));
   const isWhole = Object.keys(labels ?? {}).length === 0;

@@ -1,16 +1,15 @@
 import { create } from "@bufbuild/protobuf";
-import { takesMutualTls } from "../../model/service.js";
 import { type Cluster, Cluster_LbPolicy, ClusterSchema } from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
 import type { MetadataSchema } from "../../proto/envoy/config/core/v3/base_pb.js";
 import { localityRule } from "../endpoints/locality.js";
 import type { Init } from "../init.js";
 import { baseCluster } from "./base.js";
-import { type Discovery, discovery, discoveryOf, inlineEndpoints } from "./discovery.js";
+import { type Discovery, discovery, discoveryOf } from "./discovery.js";
 import { loadBalancing, outlierDetection } from "./load-balancer.js";
 import { outboundClusterName } from "./names.js";
 import type { OutboundClusterOptions } from "./options.js";
 import { protocolOptions, spokenProtocol } from "./protocol.js";
-import { allTakeMutualTls, isUnattainable, peersOf, transportOf } from "./transport.js";
+import { isUnattainable, transportOf } from "./transport.js";
 
 export type { OutboundClusterOptions } from "./options.js";
 
@@ -44,29 +43,4 @@ export const outboundCluster = (options: OutboundClusterOptions): Cluster => {
     ...(policy.outlierDetection === undefined ? {} : { outlierDetection: outlierDetection(policy.outlierDetection) }),
     ...(source === undefined ? {} : { metadata: metadata(source, subset) }),
   });
-};
-
-/** What of the endpoints the cluster depends on: where this stays the same, a change of them is none of the cluster's. */
-export const clusterInputKey = (options: OutboundClusterOptions): string => {
-  const { service, port, policy, endpoints, mesh } = options;
-  const kind = isUnattainable(policy.tls) ? "none" : discoveryOf(options);
-  const usesMeshTls =
-    policy.tls === undefined ? mesh.enableAutoMtls && !service.isExternal : policy.tls.mode === "ISTIO_MUTUAL";
-  const inlined =
-    kind === "dns" || kind === "dns-round-robin"
-      ? inlineEndpoints(options).map((endpoint) => {
-          const { address, ports, labels, region, zone, subzone, nodeName, weight } = endpoint;
-          return [
-            [address, ports.get(port.name), takesMutualTls(endpoint, port.name), weight, region, zone, subzone],
-            options.proxy === undefined ? [] : [labels, nodeName],
-          ];
-        })
-      : [];
-  return JSON.stringify([
-    kind,
-    usesMeshTls ? peersOf(service, endpoints, mesh) : [],
-    usesMeshTls && endpoints.some(({ isInMesh }) => isInMesh),
-    kind === "original-destination" && allTakeMutualTls(endpoints, port),
-    inlined,
-  ]);
 };

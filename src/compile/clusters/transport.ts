@@ -27,11 +27,7 @@ export interface Transport {
 const fromRule = { sni: false, subjectAltName: false };
 
 /** Whom the mesh's mutual TLS accepts as this service: the identities of its endpoints, else any of its namespace. */
-export const peersOf = (
-  service: MeshService,
-  endpoints: readonly Endpoint[],
-  mesh: TrustedDomains,
-): readonly SanMatch[] => {
+const peersOf = (service: MeshService, endpoints: readonly Endpoint[], mesh: TrustedDomains): readonly SanMatch[] => {
   const domains = trustDomainsOf(mesh);
   const accounts = new Set(
     endpoints
@@ -54,7 +50,7 @@ const alpnOf = (protocol: Protocol, policy: TrafficPolicy): readonly string[] =>
   return clientAlpn[protocol];
 };
 
-export const allTakeMutualTls = (endpoints: readonly Endpoint[], { name }: ServicePort): boolean =>
+const allTakeMutualTls = (endpoints: readonly Endpoint[], { name }: ServicePort): boolean =>
   endpoints.length > 0 && endpoints.every((endpoint) => takesMutualTls(endpoint, name));
 
 const explicitPeers = (tls: ClientTlsSettings, { service, endpoints, mesh }: OutboundClusterOptions) => {

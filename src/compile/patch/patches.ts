@@ -147,18 +147,14 @@ const compiledOf = (filter: EnvoyFilter): CompiledFilter => {
 };
 
 /**
- * The patches of filters in the order of application, without those of `quarantined` keys (`namespace/name`). A patch
- * with a fault is left out, with a finding; the others of its filter stay.
+ * The patches of filters in the order of application. A patch with a fault is left out, with a finding; the others of
+ * its filter stay.
  */
-export const compilePatches = (
-  filters: readonly EnvoyFilter[],
-  quarantined: ReadonlySet<string> = new Set(),
-): PatchSet => {
+export const compilePatches = (filters: readonly EnvoyFilter[]): PatchSet => {
   const patches = new Map<ApplyTo, CompiledPatch[]>();
   const findings: KeyedFinding[] = [];
   for (const filter of filters) {
     const key = keyOfFilter(filter);
-    if (quarantined.has(key)) continue;
     const { patches: own, findings: ofFilter } = compiledOf(filter);
     for (const finding of ofFilter) findings.push({ key, finding });
     for (const patch of own) {

@@ -73,6 +73,8 @@ export interface Mesh {
   readonly admin: (pod: string, path: string) => Promise<string>;
   /** One number of the proxy's statistics, summed over those that match. */
   readonly stat: (pod: string, name: RegExp) => Promise<number>;
+  /** The conditions of a resource of the configuration API, as `type status reason: message`. */
+  readonly conditions: (kind: string, namespace: string, name: string) => readonly string[];
   /** What the control plane has logged at level `warn` and above. */
   readonly log: () => string;
   readonly close: () => Promise<void>;
@@ -215,6 +217,13 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
           .split("\n")
           .filter((line) => pattern.test(line))
           .reduce((sum, line) => sum + Number(line.split(": ").at(-1)), 0),
+      conditions: (kind, namespace, name) =>
+        local
+          .statuses()
+          .filter((status) => status.kind === kind && status.namespace === namespace && status.name === name)
+          .flatMap(({ conditions }) =>
+            conditions.map(({ type, status, reason, message }) => `${type} ${status} ${reason}: ${message}`),
+          ),
       log: () => log,
       close,
     };

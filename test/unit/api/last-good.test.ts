@@ -44,4 +44,26 @@ test("one fault costs nobody else a change; other kinds pass as they are", () =>
   assert.equal((result.events[1]!.object as { readonly spec?: unknown }).spec, { address: "10.0.0.1" });
 });
 
+test("a change of the status alone is told, and held back from the model", () => {
+  const keep = createLastGood();
+  keep([event("a", { address: "10.0.0.1" })]);
+  const given = event("a", { address: "10.0.0.1" });
+  const conditions = [{ type: "Reconciled", status: "True", reason: "Accepted", message: "" }];
+  const result = keep([{ ...given, object: { ...given.object, status: { conditions } } } as ObjectEvent]);
+  assert.is(result.events.length, 0);
+  assert.equal(
+    result.judgements.map((judgement) => [judgement.isRepeated, judgement.conditions]),
+    [[true, conditions]],
+  );
+  const labelled = { ...given.object, metadata: { ...given.object!.metadata, labels: { version: "v2" } } };
+  assert.is(keep([{ ...given, object: labelled } as ObjectEvent]).events.length, 1, "labels are no status");
+});
+
+test("the generation in force is told", () => {
+  const keep = createLastGood();
+  keep([event("a", { address: "10.0.0.1" }, 3)]);
+  const [judgement] = keep([event("a", {}, 4)]).judgements;
+  assert.equal([judgement!.generation, judgement!.generationInForce], [4, 3]);
+});
+
 test.run();

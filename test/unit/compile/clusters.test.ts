@@ -4,11 +4,7 @@ import * as assert from "uvu/assert";
 import { defaultMeshConfig, type MeshConfig } from "../../../src/api/meshconfig.js";
 import type { TrafficPolicy } from "../../../src/api/networking/destination-rule.js";
 import { inboundCluster } from "../../../src/compile/clusters/inbound.js";
-import {
-  clusterInputKey,
-  type OutboundClusterOptions,
-  outboundCluster,
-} from "../../../src/compile/clusters/outbound.js";
+import { type OutboundClusterOptions, outboundCluster } from "../../../src/compile/clusters/outbound.js";
 import { hashPolicies, tcpProxyPolicy } from "../../../src/compile/clusters/route-policy.js";
 import { durationOfText } from "../../../src/compile/duration.js";
 import type { Protocol } from "../../../src/model/protocol.js";
@@ -497,22 +493,6 @@ test("metadata names the rule", () => {
     config: "/apis/networking.istio.io/v1/namespaces/prod/destination-rule/r",
     subset: "v1",
   });
-});
-
-test("a change of endpoints that the cluster does not contain leaves its key", () => {
-  const keyOf = (policy: TrafficPolicy, given: Given, ...endpoints: OutboundClusterOptions["endpoints"]) =>
-    clusterInputKey(optionsOf(policy, { ...given, options: { endpoints } }));
-  const [a, b] = [
-    endpoint("10.0.0.1", 80, { isInMesh: true, serviceAccount: "s" }),
-    endpoint("10.0.0.2", 80, { isInMesh: true, serviceAccount: "s" }),
-  ];
-  const other = endpoint("10.0.0.3", 80, { isInMesh: true, serviceAccount: "t" });
-  assert.is(keyOf({}, {}, a), keyOf({}, {}, a, b));
-  assert.is.not(keyOf({}, {}, a), keyOf({}, {}, a, other));
-  assert.is(keyOf({ tls: {} }, {}, a), keyOf({ tls: {} }, {}, a, other), "no mutual TLS, no identities");
-  assert.is.not(keyOf({}, { service: { resolution: "dns" } }, a), keyOf({}, { service: { resolution: "dns" } }, a, b));
-  const headless = { service: { resolution: "original-destination" as const } };
-  assert.is.not(keyOf({}, headless, a), keyOf({}, headless, a, endpoint("10.0.0.4", 80)));
 });
 
 test("hash policies of routes and of TCP proxies", () => {

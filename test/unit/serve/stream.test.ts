@@ -47,7 +47,7 @@ const open = () => {
   const last = new Map<string, string>();
   const ack = (typeUrl: TypeUrl, fields: object = {}): void =>
     ask(typeUrl, { responseNonce: last.get(typeUrl), ...fields });
-  return { view, encoder, ask, ack, take, nacks };
+  return { view, encoder, ask, ack, take, nacks, isInSync: stream.isInSync };
 };
 
 test("a wildcard subscription gets all, then only what differs", () => {
@@ -139,6 +139,34 @@ test("equal responses of many streams are encoded once", () => {
   const messages = Array.from({ length: 100 }, () => encoder.message(typeUrls.endpoint, [resources], [], true));
   assert.is(encoder.encodes(), 1);
   assert.ok(messages.every((message) => message === messages[0]));
+});
+
+test("a proxy is in sync once it has acknowledged everything, and not while it rejects something", () => {
+  const { view, ask, ack, take, isInSync } = open();
+  assert.not(isInSync());
+  view.set(typeUrls.cluster, resource("a", "1"));
+  view.set(typeUrls.cluster, resource("b", "1"));
+  view.commit();
+  ask(typeUrls.cluster);
+  take();
+  assert.not(isInSync(), "not answered yet");
+  ack(typeUrls.cluster);
+  assert.ok(isInSync());
+  view.set(typeUrls.cluster, resource("a", "2"));
+  view.commit();
+  take();
+  ack(typeUrls.cluster, { errorDetail: { code: 13, message: "no" } });
+  assert.not(isInSync(), "rejected");
+  view.set(typeUrls.cluster, resource("b", "2"));
+  view.commit();
+  take();
+  ack(typeUrls.cluster);
+  assert.not(isInSync(), "another one is taken");
+  view.set(typeUrls.cluster, resource("a", "3"));
+  view.commit();
+  take();
+  ack(typeUrls.cluster);
+  assert.ok(isInSync(), "the one that was rejected is taken in a later version");
 });
 
 test.run();
