@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openAuthority } from "../../src/identity/authority.js";
@@ -15,6 +16,14 @@ const policy = (home: string, name: string, spec: object): string =>
     spec,
   });
 const modeOf = (home: string, mode: string): string => policy(home, "default", { mtls: { mode } });
+
+const rule = (home: string, mode: string): string =>
+  JSON.stringify({
+    apiVersion: "networking.istio.io/v1",
+    kind: "DestinationRule",
+    metadata: { name: `server-${home}`, namespace: "default" },
+    spec: { host: `server.${home}.svc.cluster.local`, trafficPolicy: { tls: { mode } } },
+  });
 
 /** 7070 of the application is in no Service; 8081 is, without a protocol. */
 const ports = { http: [80, 8080], any: [81, 8081], tcp: [7071, 7071] } as const;
@@ -99,40 +108,65 @@ test("STRICT takes callers of the mesh: HTTP, TCP, undeclared ports, headless Se
   }
 });
 
-test("STRICT takes certificates of the mesh alone, also on ports in no Service and without the mesh's ALPN", async ({
+/** What each mode makes of a client on a raw socket; the application answers only what it understands. */
+const taken = {
+  strict: ["mesh certificate", "mesh certificate without ALPN"],
+  moving: ["plaintext", "mesh certificate"],
+  disabled: ["plaintext"],
+} as const;
+
+test("clients of every kind, by mode and protocol: certificates of the mesh alone are taken as mutual TLS", async ({
   mesh,
 }) => {
   const other = await openAuthority(createMemorySecrets(), "cluster.local");
   const { authority } = mesh.plane;
   const uri = "spiffe://cluster.local/ns/plain/sa/outside";
-  const elsewhere = uri.replace("cluster.local", "evil.example");
-  const cases = [
-    ["of the mesh", await authority.issue({ uri }, 600), true],
-    ["of another authority", await other.issue({ uri }, 600), false],
-    ["of another trust domain", await authority.issue({ uri: elsewhere }, 600), false],
-    ["none", undefined, false],
-  ] as const;
-  const { address } = mesh.pod("strict/server");
-  const request = "GET / HTTP/1.1\r\nhost: server\r\nconnection: close\r\n\r\n";
-  for (const [name, issued, isTaken] of cases)
-    for (const [port, alpn] of [
-      [8080, ["istio-http/1.1"]],
-      [8080, undefined],
-      [7070, ["istio"]],
-      [7070, undefined],
-    ] as const) {
-      const { body, error } = await one(mesh, "outside", `tls://${address}:${port}`, {
-        body: request,
-        untilClose: port === 8080,
-        tls: {
-          ...(alpn && { alpn }),
-          ...(issued && { certificate: issued.certificateChainPem, key: issued.privateKeyPem }),
-        },
-      });
-      const what = `${name}, ALPN ${alpn} on ${port}: ${error} ${body}`;
-      assert.is(body.length > 0, isTaken, what);
-      if (isTaken && port === 8080) assert.match(body, uri, what);
-    }
+  const own = await authority.issue({ uri }, 600);
+  const expired = await authority.issue({ uri }, 1);
+  const elsewhere = await authority.issue({ uri: uri.replace("cluster.local", "evil.example") }, 600);
+  const end = new X509Certificate(expired.certificateChainPem).validToDate.getTime();
+  await eventually("a certificate has expired", async () => Date.now() > end);
+  const meshAlpn = { 8080: ["istio-http/1.1"], 7071: ["istio"], 7070: ["istio"] } as const;
+  type Certificate = typeof own;
+  const clients: readonly (readonly [
+    name: string,
+    secure: boolean,
+    certificate?: Certificate | undefined,
+    hasAlpn?: boolean,
+  ])[] = [
+    ["plaintext", false],
+    ["TLS without a certificate", true],
+    ["mesh ALPN without a certificate", true, undefined, true],
+    ["mesh certificate", true, own, true],
+    ["mesh certificate without ALPN", true, own],
+    ["expired certificate", true, expired, true],
+    ["certificate of another trust domain", true, elsewhere, true],
+    ["certificate of another trust domain without ALPN", true, elsewhere],
+    ["certificate of another authority", true, await other.issue({ uri }, 600), true],
+  ];
+  const http = "GET / HTTP/1.1\r\nhost: server\r\nconnection: close\r\n\r\n";
+  for (const home of Object.keys(taken) as (keyof typeof taken)[])
+    for (const [name, isSecure, certificate, hasAlpn] of clients)
+      for (const port of [8080, 7071, 7070] as const) {
+        const { body, error } = await one(
+          mesh,
+          "outside",
+          `${isSecure ? "tls" : "tcp"}://${mesh.pod(`${home}/server`).address}:${port}`,
+          {
+            body: port === 8080 ? http : port === 7070 ? "hello" : "",
+            untilClose: port === 8080,
+            tls: {
+              ...(hasAlpn && { alpn: meshAlpn[port] }),
+              ...(certificate && { certificate: certificate.certificateChainPem, key: certificate.privateKeyPem }),
+            },
+          },
+        );
+        const answer = { 8080: " 200 OK", 7071: "server greets", 7070: "hello" }[port];
+        const what = `${home}, ${name}, port ${port}: ${error} ${body}`;
+        assert.is(body.includes(answer), (taken[home] as readonly string[]).includes(name), what);
+        assert.not.match(error ?? "", "timeout", what);
+        if (port === 8080 && body.includes(answer)) assert.is(body.includes(uri), certificate !== undefined, what);
+      }
 });
 
 test("probes, readiness and metrics are answered under STRICT", async ({ mesh }) => {
@@ -176,13 +210,6 @@ test("a port's own mode holds for that port: permissive and plaintext within STR
 });
 
 test("a DestinationRule that sends plaintext to STRICT fails, and mutual TLS to DISABLE too", async ({ mesh }) => {
-  const rule = (home: string, mode: string): string =>
-    JSON.stringify({
-      apiVersion: "networking.istio.io/v1",
-      kind: "DestinationRule",
-      metadata: { name: `server-${home}`, namespace: "default" },
-      spec: { host: `server.${home}.svc.cluster.local`, trafficPolicy: { tls: { mode } } },
-    });
   await mesh.apply(join(rule("strict", "DISABLE"), rule("disabled", "ISTIO_MUTUAL")));
   for (const home of ["strict", "disabled"]) {
     assert.is((await one(mesh, "client", `http://server.${home}/`)).status, 503, home);
@@ -193,9 +220,8 @@ test("a DestinationRule that sends plaintext to STRICT fails, and mutual TLS to 
   assert.is(xfccOf(await one(mesh, "client", "http://server.disabled/")), "");
 });
 
-test("a namespace that goes from PERMISSIVE to STRICT and back under load loses nothing of the mesh's traffic", async ({
-  mesh,
-}) => {
+/** Calls from within the mesh go on meanwhile, over old and new connections; `more` waits for further ones. */
+const underLoad = async (mesh: Mesh, steps: (more: () => Promise<void>) => Promise<void>): Promise<void> => {
   const counts = { http: 0, other: 0 };
   const losses: string[] = [];
   let isOver = false;
@@ -219,24 +245,41 @@ test("a namespace that goes from PERMISSIVE to STRICT and back under load loses 
   };
   try {
     await more();
-    assert.is(xfccOf(await one(mesh, "outside", "http://server.moving/")), "");
-    await mesh.apply(modeOf("moving", "STRICT"));
-    await eventually(
-      "plaintext is refused",
-      async () => (await one(mesh, "outside", "http://server.moving/")).status === 0,
-    );
-    await more();
-    await mesh.apply(modeOf("moving", "PERMISSIVE"));
-    await eventually(
-      "plaintext is taken",
-      async () => (await one(mesh, "outside", "http://server.moving/")).status === 200,
-    );
+    await steps(more);
     await more();
   } finally {
     isOver = true;
     await Promise.all(loads);
   }
   assert.equal(losses, []);
+};
+
+test("a namespace that goes from PERMISSIVE to STRICT and back under load loses nothing of the mesh's traffic", async ({
+  mesh,
+}) => {
+  const statusOutside = async (): Promise<number> => (await one(mesh, "outside", "http://server.moving/")).status;
+  await underLoad(mesh, async (more) => {
+    assert.is(await statusOutside(), 200);
+    await mesh.apply(modeOf("moving", "STRICT"));
+    await eventually("plaintext is refused", async () => (await statusOutside()) === 0);
+    await more();
+    await mesh.apply(modeOf("moving", "PERMISSIVE"));
+    await eventually("plaintext is taken", async () => (await statusOutside()) === 200);
+  });
+});
+
+test("a namespace goes to DISABLE and back without loss, if clients send plaintext first", async ({ mesh }) => {
+  await underLoad(mesh, async (more) => {
+    await mesh.apply(rule("moving", "DISABLE"));
+    await more();
+    await mesh.apply(modeOf("moving", "DISABLE"));
+    await more();
+    assert.is(xfccOf(await one(mesh, "client", "http://server.moving/")), "");
+    await mesh.apply(modeOf("moving", "PERMISSIVE"));
+    await mesh.remove("DestinationRule", "default", "server-moving");
+    await more();
+    assert.match(xfccOf(await one(mesh, "client", "http://server.moving/")), caller);
+  });
 });
 
 test.run();

@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import type { ObjectEvent } from "../../../src/api/kubernetes.js";
 import type { PeerAuthenticationSpec } from "../../../src/api/security/peer-authentication.js";
 import { applyEvents } from "../../../src/model/apply.js";
-import { type MtlsMode, mtlsModeOf } from "../../../src/model/peer-authentication.js";
+import { type MtlsMode, mtlsModeOf, peerAuthenticationAt, reaches } from "../../../src/model/peer-authentication.js";
 import { emptySnapshot, type Snapshot } from "../../../src/model/snapshot.js";
 
 type Mode = MtlsMode | "UNSET" | undefined;
@@ -85,6 +85,28 @@ test("a workload of the root namespace has the mesh's mode, whatever selects it 
     mtls: { mode: "DISABLE" },
   });
   assert.is(mtlsModeOf(snapshotOf(mesh("STRICT"), selecting), "istio-system", { app: "web" }, 1), "STRICT");
+});
+
+test("whom a policy is for: its namespace's workloads, or those of the mesh", () => {
+  const snapshot = snapshotOf(
+    ...[mesh("STRICT"), own("STRICT"), workload("STRICT")],
+    policy("istio-system", "selecting", { selector: { matchLabels: { app: "web" } } }),
+  );
+  const pods = [
+    ["shop", "web"],
+    ["shop", "db"],
+    ["other", "web"],
+    ["istio-system", "web"],
+  ] as const;
+  const reached = (key: string) => {
+    const found = peerAuthenticationAt(snapshot, key)!;
+    return pods.map(([namespace, app]) => reaches(snapshot, found, namespace, { app }));
+  };
+  assert.equal(reached("istio-system/default"), [true, true, true, true]);
+  assert.equal(reached("istio-system/selecting"), [false, false, false, false]);
+  assert.equal(reached("shop/default"), [true, true, false, false]);
+  assert.equal(reached("shop/web"), [true, false, false, false]);
+  assert.is(peerAuthenticationAt(snapshot, "shop/none"), undefined);
 });
 
 const pod = (namespace: string, name: string, app: string): ObjectEvent => ({
