@@ -8,6 +8,7 @@ import { sidecar } from "./networking/sidecar.js";
 import { virtualService } from "./networking/virtual-service.js";
 import { workloadEntry } from "./networking/workload-entry.js";
 import { workloadGroup } from "./networking/workload-group.js";
+import { peerAuthentication } from "./security/peer-authentication.js";
 
 /** Every kind of the configuration API, by its name: watching, validation and the definitions in a cluster go by this. */
 export const configurationKinds = {
@@ -19,6 +20,7 @@ export const configurationKinds = {
   WorkloadGroup: workloadGroup,
   Sidecar: sidecar,
   ProxyConfig: proxyConfig,
+  PeerAuthentication: peerAuthentication,
 } as const;
 
 export type ConfigurationKind = keyof typeof configurationKinds;

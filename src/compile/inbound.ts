@@ -1,5 +1,6 @@
 import type { Pod } from "../api/kubernetes.js";
 import type { MeshConfig } from "../api/meshconfig.js";
+import { mtlsModesOf } from "../model/peer-authentication.js";
 import type { Snapshot } from "../model/snapshot.js";
 import { type Cluster, ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
 import { TypedExtensionConfigSchema } from "../proto/envoy/config/core/v3/extension_pb.js";
@@ -89,10 +90,11 @@ export const createInbound = (shapes: InboundShapes): Inbound => {
     filtersOf: (type, name) => patcher.filtersOf(type, name),
     update: (snapshot, pod, client) => {
       const { mesh } = snapshot;
-      const ports = servedPortsOf(snapshot, pod, client);
+      const mtls = mtlsModesOf(snapshot, client.namespace, pod.metadata?.labels ?? {});
+      const ports = servedPortsOf(snapshot, pod, client, mtls);
       const families = familiesOf(pod);
       const common: Common = { mesh, isTransparent: isTransparent(pod) };
-      const key = JSON.stringify([ports, families, common.isTransparent, client.key]);
+      const key = JSON.stringify([ports, mtls.mode, [...mtls.ports], families, common.isTransparent, client.key]);
       if (key === made) return;
       made = key;
       const redirected = ports.filter(({ bind }) => bind === undefined);
@@ -105,7 +107,7 @@ export const createInbound = (shapes: InboundShapes): Inbound => {
             ...ports.map((port) => clusterOf(port, common)),
           ],
           [
-            ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, families })] : []),
+            ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, mtls, families })] : []),
             ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
           ],
           createPatcher(client.filters, "SIDECAR_INBOUND"),

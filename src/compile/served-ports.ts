@@ -3,6 +3,7 @@ import type { TrafficPolicy } from "../api/networking/destination-rule.js";
 import { findDestinationRule, policyFor } from "../model/destination-rule.js";
 import { type InboundPort, inboundPortsOf } from "../model/inbound.js";
 import { type IngressPort, ingressOf } from "../model/ingress.js";
+import { type MtlsMode, type MtlsModes, modeOfPort } from "../model/peer-authentication.js";
 import type { Snapshot } from "../model/snapshot.js";
 import type { Client } from "./client.js";
 
@@ -11,6 +12,7 @@ type Pool = Pick<TrafficPolicy, "connectionPool" | "retryBudget">;
 /** A port that a pod serves, and how its application is called. */
 export interface ServedPort extends Omit<IngressPort, "connectionPool"> {
   readonly policy: Pool | undefined;
+  readonly mtls: MtlsMode;
 }
 
 const poolOnly = (connectionPool: Pool["connectionPool"]): Pool | undefined => connectionPool && { connectionPool };
@@ -27,12 +29,21 @@ const ownPolicy = (snapshot: Snapshot, { service, servicePort }: InboundPort, cl
 };
 
 /** By the pod's Sidecar if that has ingress listeners, else by the services that select it. */
-export const servedPortsOf = (snapshot: Snapshot, pod: Pod, client: Client): readonly ServedPort[] => {
+export const servedPortsOf = (
+  snapshot: Snapshot,
+  pod: Pod,
+  client: Client,
+  modes: MtlsModes,
+): readonly ServedPort[] => {
   const { sidecar } = client;
   const address = pod.status?.podIP ?? "";
   const ingress = ingressOf(sidecar, address, client.isRedirected);
   if (ingress !== undefined)
-    return ingress.map(({ connectionPool, ...port }) => ({ ...port, policy: poolOnly(connectionPool) }));
+    return ingress.map(({ connectionPool, ...port }) => ({
+      ...port,
+      policy: poolOnly(connectionPool),
+      mtls: modeOfPort(modes, port.port),
+    }));
   const isLocal = snapshot.mesh.inboundTrafficPolicy === "LOCALHOST";
   const localhost = address.includes(":") ? "::1" : "127.0.0.1";
   return inboundPortsOf(snapshot, pod).map((served) => ({
@@ -41,5 +52,6 @@ export const servedPortsOf = (snapshot: Snapshot, pod: Pod, client: Client): rea
     bind: undefined,
     endpoint: isLocal ? { address: localhost, port: served.port } : undefined,
     policy: poolOnly(sidecar?.spec.inboundConnectionPool) ?? ownPolicy(snapshot, served, client),
+    mtls: modeOfPort(modes, served.port),
   }));
 };

@@ -33,6 +33,7 @@ const indexOf = (snapshot: Snapshot): AnalysisIndex =>
       workloadEntries: [...snapshot.workloadEntries.values()],
       sidecars: [...snapshot.sidecars.values()],
       envoyFilters: [...snapshot.envoyFilters.values()],
+      peerAuthentications: [...snapshot.peerAuthentications.values()].flatMap(({ policies }) => policies),
     },
     snapshot.mesh,
   );

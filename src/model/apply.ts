@@ -1,4 +1,5 @@
 import type { ObjectEvent, Pod } from "../api/kubernetes.js";
+import { applyPeerAuthentications } from "./apply-peer-authentication.js";
 import { editMember } from "./edit.js";
 import { type Editing, type Effects, editing } from "./editing.js";
 import { meshServiceOf, podsOfSlice, serviceOfSlice } from "./kubernetes-service.js";
@@ -167,6 +168,7 @@ export const applyEvents = (
   const { edit, effects, finish } = editing(before);
   const virtualServices = new Map<string, (ObjectEvent & { kind: "VirtualService" })["object"]>();
   const destinationRules = new Map<string, (ObjectEvent & { kind: "DestinationRule" })["object"]>();
+  const peerAuthentications = new Map<string, (ObjectEvent & { kind: "PeerAuthentication" })["object"]>();
   for (const event of events) {
     const key = keyOf(event.namespace, event.name);
     switch (event.kind) {
@@ -203,9 +205,13 @@ export const applyEvents = (
       case "EnvoyFilter":
         applyEnvoyFilter(edit, effects, key, event.object);
         break;
+      case "PeerAuthentication":
+        peerAuthentications.set(key, event.object);
+        break;
     }
   }
   applyDestinationRules(edit, effects, destinationRules);
   applyVirtualServices(edit, effects, virtualServices);
+  applyPeerAuthentications(edit, effects, peerAuthentications);
   return finish();
 };

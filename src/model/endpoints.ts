@@ -1,5 +1,6 @@
 import type { Node, Pod } from "../api/kubernetes.js";
 import type { WorkloadEntry, WorkloadEntrySpec } from "../api/networking/workload-entry.js";
+import { type MtlsModes, mtlsModesOf } from "./peer-authentication.js";
 import { type Labels, selects } from "./selector.js";
 import type { Endpoint, MeshService, ServicePort } from "./service.js";
 import { entryOfService } from "./service-entry.js";
@@ -45,6 +46,7 @@ const sliceEndpoints = (snapshot: Snapshot, { key, persistentSession }: MeshServ
           address,
           ports: new Map([...(found.get(address)?.ports ?? []), ...ports]),
           isInMesh: isInMesh(pod?.metadata?.labels),
+          mtls: mtlsModesOf(snapshot, namespace, pod?.metadata?.labels ?? {}),
           namespace,
           serviceAccount: pod?.spec?.serviceAccountName,
           podName: pod?.metadata?.name,
@@ -67,6 +69,7 @@ const workloadEndpoint = (
   namespace: string,
   labels: Labels,
   isExternal: boolean,
+  mtls: MtlsModes,
   portOf: (port: ServicePort) => number | undefined,
   ports: readonly ServicePort[],
 ): Endpoint => {
@@ -81,6 +84,7 @@ const workloadEndpoint = (
       }),
     ),
     isInMesh: !isExternal && (mode === undefined ? (spec.serviceAccount ?? "") !== "" : mode === "istio"),
+    mtls,
     namespace,
     serviceAccount: spec.serviceAccount,
     podName: undefined,
@@ -123,6 +127,7 @@ const podEndpoints = (snapshot: Snapshot, service: MeshService, pod: Pod): reado
     address: ip ?? "",
     ports: new Map(service.ports.map((port) => [port.name, numeric(port.targetPort, port.port)])),
     isInMesh: !service.isExternal && isInMesh(pod.metadata?.labels),
+    mtls: mtlsModesOf(snapshot, pod.metadata?.namespace ?? "", pod.metadata?.labels ?? {}),
     namespace: pod.metadata?.namespace ?? "",
     serviceAccount: pod.spec?.serviceAccountName,
     podName: pod.metadata?.name,
@@ -143,6 +148,7 @@ const entryEndpoints = (snapshot: Snapshot, service: MeshService): readonly Endp
         service.namespace,
         written.labels ?? {},
         service.isExternal,
+        mtlsModesOf(snapshot, service.namespace, written.labels ?? {}),
         portOfWorkload(written),
         service.ports,
       ),
@@ -161,6 +167,7 @@ const selectedWorkloads = (snapshot: Snapshot, service: MeshService): readonly E
       service.namespace,
       labelsOf(entry),
       service.isExternal,
+      mtlsModesOf(snapshot, service.namespace, labelsOf(entry)),
       portOfWorkload(entry.spec),
       service.ports,
     ),

@@ -1,3 +1,4 @@
+import { type MtlsModes, modeOfPort } from "./peer-authentication.js";
 import type { Protocol } from "./protocol.js";
 
 export interface ServicePort {
@@ -55,12 +56,16 @@ export interface MeshService {
   readonly createdAt: string;
 }
 
+/** One workload, or one address outside, that a service leads to. */
 export interface Endpoint {
   /** An IP address, for DNS resolution a name, or a path of a Unix domain socket beginning with `unix://`. */
   readonly address: string;
   /** Port numbers by service port name. */
   readonly ports: ReadonlyMap<string, number>;
+  /** Whether it holds a certificate of the mesh. */
   readonly isInMesh: boolean;
+  /** What its ports take, if it is in the mesh. */
+  readonly mtls: MtlsModes;
   readonly namespace: string;
   readonly serviceAccount: string | undefined;
   readonly podName: string | undefined;
@@ -75,3 +80,7 @@ export interface Endpoint {
   /** Relative to the others of its locality; 1 unless a WorkloadEntry says otherwise. */
   readonly weight: number;
 }
+
+/** Whether this port of the endpoint, by the name of the service's, is sent the mesh's mutual TLS. */
+export const takesMutualTls = ({ isInMesh, mtls, ports }: Endpoint, portName: string): boolean =>
+  isInMesh && modeOfPort(mtls, ports.get(portName) ?? 0) !== "DISABLE";

@@ -7,6 +7,7 @@ import type { Sidecar } from "../api/networking/sidecar.js";
 import type { VirtualService } from "../api/networking/virtual-service.js";
 import type { WorkloadEntry } from "../api/networking/workload-entry.js";
 import type { NamespaceDestinationRules } from "./destination-rule.js";
+import type { NamespacePeerAuthentications } from "./peer-authentication.js";
 import type { MeshService } from "./service.js";
 import type { ResolvedVirtualService } from "./virtual-service.js";
 
@@ -51,6 +52,8 @@ export interface Snapshot {
   readonly sidecars: ReadonlyMap<string, Sidecar>;
   readonly sidecarsOfNamespace: ReadonlyMap<string, ReadonlySet<string>>;
   readonly envoyFilters: ReadonlyMap<string, EnvoyFilter>;
+  /** By namespace. */
+  readonly peerAuthentications: ReadonlyMap<string, NamespacePeerAuthentications>;
   /** Of rules that choose their clients by label, `kind namespace/name` to the labels' names. */
   readonly clientLabels: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -60,7 +63,7 @@ export interface SnapshotDiff {
   /** Hosts, and wildcards of VirtualServices, whose clusters, listeners, endpoints or routes may differ. */
   readonly hosts: ReadonlySet<string>;
   readonly pods: ReadonlySet<string>;
-  /** Namespaces in which what pods serve may differ: by Services, DestinationRules or Sidecars. */
+  /** Namespaces in which what pods serve may differ: by Services, DestinationRules, Sidecars or PeerAuthentications. */
   readonly inbound: ReadonlySet<string>;
   /** Which configuration applies to which client may differ, for any of them. */
   readonly clients: boolean;
@@ -95,6 +98,7 @@ export const emptySnapshot = (mesh: MeshConfig = defaultMeshConfig): Snapshot =>
   sidecars: new Map(),
   sidecarsOfNamespace: new Map(),
   envoyFilters: new Map(),
+  peerAuthentications: new Map(),
   clientLabels: new Map(),
 });
 

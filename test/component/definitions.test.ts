@@ -168,6 +168,16 @@ const good: readonly (readonly [kind: keyof typeof configurationKinds, spec: obj
       /Hosts that can be called, as namespace\/host/,
     ],
     ["ProxyConfig", { concurrency: 2, environmentVariables: { A: "b" } }, "concurrency", /Worker threads of the proxy/],
+    [
+      "PeerAuthentication",
+      {
+        selector: { matchLabels: { app: "web" } },
+        mtls: { mode: "STRICT" },
+        portLevelMtls: { "8080": { mode: "DISABLE" }, "65535": { mode: "UNSET" } },
+      },
+      "portLevelMtls",
+      /What single ports of the selected pods take/,
+    ],
   ];
 
 for (const [kind, spec, field, words] of good) {
@@ -288,6 +298,18 @@ const bad: readonly (readonly [kind: string, spec: unknown, message: RegExp])[] 
     "DestinationRule",
     { host: "a", trafficPolicy: { loadBalancer: { simple: "FASTEST" } } },
     /simple: Unsupported value: "FASTEST"/,
+  ],
+  ["PeerAuthentication", { mtls: { mode: "MUTUAL" } }, /mode: Unsupported value: "MUTUAL"/],
+  ["PeerAuthentication", { portLevelMtls: { "80": { mode: "STRICT" } } }, /goes with a selector that names labels/],
+  [
+    "PeerAuthentication",
+    { selector: { matchLabels: { a: "b" } }, portLevelMtls: { "65536": { mode: "STRICT" } } },
+    /each key is the number of a port/,
+  ],
+  [
+    "PeerAuthentication",
+    { selector: { matchLabels: { a: "b" } }, portLevelMtls: { http: { mode: "STRICT" } } },
+    /portLevelMtls.*(number of a port|invalid syntax)/,
   ],
   ["EnvoyFilter", { configPatches: [{ applyTo: "SOCKET" }] }, /applyTo: Unsupported value: "SOCKET"/],
   ["WorkloadEntry", {}, /address is missing/],

@@ -1,4 +1,5 @@
 import { outboundClusterName } from "../../src/compile/clusters/names.js";
+import { permissive } from "../../src/model/peer-authentication.js";
 import type { Endpoint, MeshService, ServicePort } from "../../src/model/service.js";
 
 export const servicePort = (fields: Partial<ServicePort> = {}): ServicePort => ({
@@ -39,6 +40,7 @@ export const endpoint = (address: string, port: number, fields: Partial<Endpoint
   address,
   ports: new Map([["http", port]]),
   isInMesh: false,
+  mtls: permissive,
   namespace: "prod",
   serviceAccount: undefined,
   podName: undefined,

@@ -150,6 +150,7 @@ export const collect = (
       sidecars: list<"sidecars">("Sidecar"),
       envoyFilters: list<"envoyFilters">("EnvoyFilter"),
       proxyConfigs: list<"proxyConfigs">("ProxyConfig"),
+      peerAuthentications: list<"peerAuthentications">("PeerAuthentication"),
       gateways,
     },
     mesh,

@@ -1,3 +1,4 @@
+import { permissive } from "../../model/peer-authentication.js";
 import type { Endpoint, MeshService, ServicePort } from "../../model/service.js";
 import { Cluster_DiscoveryType, type ClusterSchema } from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
 import { durationOf } from "../duration.js";
@@ -30,6 +31,7 @@ const hostEndpoint = ({ host, namespace }: MeshService, port: ServicePort): Endp
   address: host,
   ports: new Map([[port.name, typeof port.targetPort === "number" ? port.targetPort : port.port]]),
   isInMesh: false,
+  mtls: permissive,
   namespace,
   serviceAccount: undefined,
   podName: undefined,

@@ -1,7 +1,7 @@
 import type { ClientTlsSettings } from "../../api/networking/client-tls.js";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
 import type { Protocol } from "../../model/protocol.js";
-import type { Endpoint, MeshService } from "../../model/service.js";
+import { type Endpoint, type MeshService, type ServicePort, takesMutualTls } from "../../model/service.js";
 import type { ClusterSchema } from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
 import type { TransportSocket } from "../../proto/envoy/config/core/v3/base_pb.js";
 import type { Init } from "../init.js";
@@ -50,8 +50,8 @@ const alpnOf = (protocol: Protocol, policy: TrafficPolicy): readonly string[] =>
   return clientAlpn[protocol];
 };
 
-const isAllInMesh = (endpoints: readonly Endpoint[]): boolean =>
-  endpoints.length > 0 && endpoints.every(({ isInMesh }) => isInMesh);
+const allTakeMutualTls = (endpoints: readonly Endpoint[], { name }: ServicePort): boolean =>
+  endpoints.length > 0 && endpoints.every((endpoint) => takesMutualTls(endpoint, name));
 
 const explicitPeers = (tls: ClientTlsSettings, { service, endpoints, mesh }: OutboundClusterOptions) => {
   const names = tls.subjectAltNames?.length ? tls.subjectAltNames : service.subjectAltNames;
@@ -106,16 +106,17 @@ const ownTls = (options: OutboundClusterOptions, protocol: Protocol, tls: Client
   };
 };
 
-/** Without a rule: mutual TLS to endpoints of the mesh, plaintext to others. */
+/** Without a rule: mutual TLS to endpoints that take it, plaintext to others. */
 const automaticTls = (
   options: OutboundClusterOptions,
   protocol: Protocol,
   isOriginalDestination: boolean,
 ): Transport["cluster"] => {
-  const { service, endpoints, mesh } = options;
+  const { service, port, endpoints, mesh } = options;
   if (!mesh.enableAutoMtls || service.isExternal) return {};
-  // An original-destination host carries no metadata to choose by: all endpoints in the mesh, or plaintext.
-  if (isOriginalDestination) return isAllInMesh(endpoints) ? { transportSocket: meshTls(options, protocol) } : {};
+  // An original-destination host carries no metadata to choose by: all endpoints take it, or plaintext.
+  if (isOriginalDestination)
+    return allTakeMutualTls(endpoints, port) ? { transportSocket: meshTls(options, protocol) } : {};
   return {
     transportSocketMatches: [
       { name: "tlsMode-istio", match: { tlsMode: "istio" }, transportSocket: meshTls(options, protocol) },

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
-import type { Endpoint, ServicePort, TrafficDistribution } from "../../model/service.js";
+import { type Endpoint, type ServicePort, type TrafficDistribution, takesMutualTls } from "../../model/service.js";
 import type { AddressSchema } from "../../proto/envoy/config/core/v3/address_pb.js";
 import { HealthStatus } from "../../proto/envoy/config/core/v3/health_check_pb.js";
 import {
@@ -14,7 +14,7 @@ import { endpointGroups, type ProxyContext } from "./priorities.js";
 export { dependsOnProxy, dependsOnProxyLabels } from "./locality.js";
 export type { ProxyContext, ProxyLocality } from "./priorities.js";
 
-const inMesh = { "envoy.transport_socket_match": { tlsMode: "istio" } };
+const mutualTls = { "envoy.transport_socket_match": { tlsMode: "istio" } };
 const unixScheme = "unix://";
 
 const isIPv6 = (address: string): boolean => address.includes(":") && !address.startsWith(unixScheme);
@@ -68,7 +68,7 @@ export const loadAssignment = (options: LoadAssignmentOptions): ClusterLoadAssig
       lbEndpoints: members.map((endpoint) => ({
         loadBalancingWeight: Math.max(1, endpoint.weight),
         hostIdentifier: { case: "endpoint" as const, value: { address: addressOf(endpoint, port)! } },
-        metadata: { filterMetadata: endpoint.isInMesh ? inMesh : {} },
+        metadata: { filterMetadata: takesMutualTls(endpoint, port.name) ? mutualTls : {} },
         ...(endpoint.isDraining ? { healthStatus: HealthStatus.DRAINING } : {}),
       })),
     })),

@@ -1,6 +1,6 @@
 import type { ConfigurationKind } from "../../api/kinds.js";
 import { qualifiedHost } from "../../model/host.js";
-import { namespaceOf, type Snapshot, type SnapshotDiff } from "../../model/snapshot.js";
+import { keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "../../model/snapshot.js";
 
 export type ResourceKey = readonly [kind: ConfigurationKind, key: string];
 
@@ -12,6 +12,7 @@ const isRuleChange = (before: Snapshot, after: Snapshot): boolean =>
   before.serviceEntries !== after.serviceEntries ||
   before.sidecars !== after.sidecars ||
   before.envoyFilters !== after.envoyFilters ||
+  before.peerAuthentications !== after.peerAuthentications ||
   before.namespaces !== after.namespaces;
 
 /** The resources whose findings may have changed because others did. */
@@ -29,5 +30,12 @@ export const affectedBy = (before: Snapshot, after: Snapshot, diff: SnapshotDiff
     if (spec.hosts?.some((host) => diff.hosts.has(qualifiedHost(host, namespaceOf(key), mesh.clusterDomain))))
       affected.push(["ServiceEntry", key]);
   if (before.sidecars !== after.sidecars) for (const key of after.sidecars.keys()) affected.push(["Sidecar", key]);
+  if (before.peerAuthentications !== after.peerAuthentications) {
+    for (const [namespace, { policies }] of after.peerAuthentications)
+      for (const { metadata } of policies)
+        affected.push(["PeerAuthentication", keyOf(namespace, metadata?.name ?? "")]);
+    // What workloads take decides whether what rules send is right.
+    for (const key of after.destinationRules.keys()) affected.push(["DestinationRule", key]);
+  }
   return affected;
 };

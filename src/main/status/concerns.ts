@@ -2,6 +2,7 @@ import type { ConfigurationKind, ConfigurationObjects } from "../../api/kinds.js
 import type { Pod } from "../../api/kubernetes.js";
 import { selectEnvoyFilters } from "../../model/envoy-filter.js";
 import { exportTargets, isExportedTo } from "../../model/hosts.js";
+import { peerAuthenticationAt, reaches } from "../../model/peer-authentication.js";
 import { selectsOrAll } from "../../model/selector.js";
 import { sidecarOf } from "../../model/sidecar-scope.js";
 import type { Snapshot } from "../../model/snapshot.js";
@@ -23,6 +24,8 @@ export const objectOf = (snapshot: Snapshot, kind: ConfigurationKind, key: strin
       return snapshot.sidecars.get(key);
     case "EnvoyFilter":
       return snapshot.envoyFilters.get(key);
+    case "PeerAuthentication":
+      return peerAuthenticationAt(snapshot, key);
     default:
       return undefined;
   }
@@ -74,6 +77,10 @@ export const concerns = (
             mesh.rootNamespace,
           ).length > 0)
       );
+    }
+    case "PeerAuthentication": {
+      const object = peerAuthenticationAt(snapshot, key);
+      return object && ((pod) => reaches(snapshot, object, namespaceOf(pod), pod.metadata?.labels ?? {}));
     }
     default:
       return undefined;

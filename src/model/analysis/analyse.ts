@@ -4,6 +4,7 @@ import { checkDestinationRuleReferences } from "./destination-rule.js";
 import type { AnalysisFinding, CodedFinding } from "./finding.js";
 import type { AnalysisIndex } from "./index.js";
 import { type Named, nameOf, namespaceOf } from "./named.js";
+import { checkPeerAuthenticationReferences } from "./peer-authentication.js";
 import { checkExportTo, checkSelector, checkWholeNamespace } from "./scope.js";
 import { checkServiceEntryReferences } from "./service-entry.js";
 import { checkService, checkWorkload } from "./services.js";
@@ -14,7 +15,14 @@ import { checkVirtualServiceReferences } from "./virtual-service.js";
 /** The kinds that have checks against others. */
 type AnalysedKinds = Pick<
   ObjectKinds,
-  "Service" | "VirtualService" | "DestinationRule" | "ServiceEntry" | "Sidecar" | "EnvoyFilter" | "ProxyConfig"
+  | "Service"
+  | "VirtualService"
+  | "DestinationRule"
+  | "ServiceEntry"
+  | "Sidecar"
+  | "EnvoyFilter"
+  | "ProxyConfig"
+  | "PeerAuthentication"
 >;
 type Check<Kind extends keyof AnalysedKinds> = (
   index: AnalysisIndex,
@@ -51,6 +59,7 @@ const checks: { readonly [Kind in keyof AnalysedKinds]: Check<Kind> } = {
   },
   ProxyConfig: (index, object) =>
     checkSelector(index, namespaceOf(object), object.spec.selector?.matchLabels, "spec.selector.matchLabels"),
+  PeerAuthentication: checkPeerAuthenticationReferences,
 };
 
 export const isAnalysed = (kind: string): kind is keyof AnalysedKinds => Object.hasOwn(checks, kind);
@@ -98,5 +107,6 @@ export const analyseAll = (index: AnalysisIndex): readonly AnalysisFinding[] => 
     ...all("Sidecar", objects.sidecars),
     ...all("EnvoyFilter", objects.envoyFilters),
     ...all("ProxyConfig", objects.proxyConfigs),
+    ...all("PeerAuthentication", objects.peerAuthentications),
   ];
 };

@@ -209,6 +209,18 @@ export const codes = {
       "SIMPLE or MUTUAL takes the place of automatic mutual TLS for a service whose port is not declared as TLS. The sidecar of the server passes the TLS to an application that does not expect it.",
     cure: "Remove tls, or declare the port as https or tls if the application speaks it.",
   },
+  HDL0208: {
+    name: "PlaintextToStrict",
+    level: "error",
+    meaning: "The rule sends plaintext to workloads whose PeerAuthentication is STRICT: every connection is closed.",
+    cure: "Remove tls, or use ISTIO_MUTUAL; or let the workloads be PERMISSIVE.",
+  },
+  HDL0209: {
+    name: "MutualTlsToDisabled",
+    level: "error",
+    meaning: "The rule demands mutual TLS of workloads whose PeerAuthentication is DISABLE: every connection fails.",
+    cure: "Leave the mode out: the mesh chooses by endpoint and port. Or let the workloads be PERMISSIVE.",
+  },
   HDL0301: {
     name: "TcpPortCollision",
     level: "warning",
@@ -253,6 +265,19 @@ export const codes = {
     level: "warning",
     meaning: "exportTo names a namespace that does not exist, so nobody there sees the resource.",
     cure: "Correct the name; . is the own namespace and * all.",
+  },
+  HDL0405: {
+    name: "SelectorInRootNamespace",
+    level: "warning",
+    meaning:
+      "In the root namespace a PeerAuthentication is for the whole mesh. One that selects workloads there is not in force.",
+    cure: "Remove the selector, or put the resource into the namespace of the workloads.",
+  },
+  HDL0406: {
+    name: "SeveralPeerAuthentications",
+    level: "warning",
+    meaning: "Of several PeerAuthentications of one mesh, namespace or workload the oldest is taken, never a merge.",
+    cure: "Merge them, or make their selectors exclude each other.",
   },
   HDL0501: {
     name: "ProtocolNotDeclared",

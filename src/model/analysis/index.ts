@@ -7,7 +7,9 @@ import type { ServiceEntry } from "../../api/networking/service-entry.js";
 import type { Sidecar } from "../../api/networking/sidecar.js";
 import type { VirtualService } from "../../api/networking/virtual-service.js";
 import type { WorkloadEntry } from "../../api/networking/workload-entry.js";
+import type { PeerAuthentication } from "../../api/security/peer-authentication.js";
 import { qualifiedHost } from "../host.js";
+import { type NamespacePeerAuthentications, peerAuthenticationsOf } from "../peer-authentication.js";
 import type { MeshService } from "../service.js";
 import { type Hosts, indexHosts } from "./hosts.js";
 import { byAge, keyOf, nameOf, namespaceOf, push } from "./named.js";
@@ -28,6 +30,7 @@ export interface AnalysisObjects {
   readonly sidecars?: readonly Sidecar[];
   readonly envoyFilters?: readonly EnvoyFilter[];
   readonly proxyConfigs?: readonly ProxyConfig[];
+  readonly peerAuthentications?: readonly PeerAuthentication[];
   /** `namespace/name` of each Gateway. */
   readonly gateways?: ReadonlySet<string>;
 }
@@ -56,6 +59,8 @@ export interface AnalysisIndex {
   readonly addressless: () => ReadonlyMap<number, readonly ServiceEntry[]>;
   readonly serviceEntries: () => ReadonlyMap<string, ServiceEntry>;
   readonly sidecars: () => ReadonlyMap<string, readonly Sidecar[]>;
+  /** By namespace. */
+  readonly peerAuthentications: () => ReadonlyMap<string, NamespacePeerAuthentications>;
   readonly servicesBySelector: () => ReadonlyMap<string, ReadonlyMap<string, readonly Service[]>>;
 }
 
@@ -78,7 +83,9 @@ export const opaquePorts = ({ spec }: ServiceEntry): readonly number[] =>
         .filter(({ protocol }) => ["TCP", "MONGO", "MYSQL", "REDIS"].includes(protocol?.toUpperCase() ?? ""))
         .map(({ number }) => number);
 
-const groupedByNamespace = <Value extends Sidecar>(objects: Iterable<Value>): Map<string, Value[]> => {
+const groupedByNamespace = <Value extends Sidecar | PeerAuthentication>(
+  objects: Iterable<Value>,
+): Map<string, Value[]> => {
   const groups = new Map<string, Value[]>();
   for (const object of objects) push(groups, namespaceOf(object), object);
   for (const group of groups.values()) group.sort(byAge);
@@ -158,6 +165,15 @@ export const buildAnalysisIndex = (objects: AnalysisObjects, mesh: MeshConfig): 
     addressless,
     serviceEntries: once(() => new Map((objects.serviceEntries ?? []).map((object) => [keyOf(object), object]))),
     sidecars: once(() => groupedByNamespace(objects.sidecars ?? [])),
+    peerAuthentications: once(
+      () =>
+        new Map(
+          [...groupedByNamespace(objects.peerAuthentications ?? [])].map(([namespace, policies]) => [
+            namespace,
+            peerAuthenticationsOf(policies),
+          ]),
+        ),
+    ),
     servicesBySelector,
   };
 };

@@ -1,4 +1,5 @@
 import type { DestinationRule, TrafficPolicy } from "../../api/networking/destination-rule.js";
+import { type MtlsMode, modeOfPort, mtlsModesOf } from "../peer-authentication.js";
 import { selectsOrAll } from "../selector.js";
 import type { MeshService, ServicePort } from "../service.js";
 import { type CodedFinding, enumerate, found } from "./finding.js";
@@ -42,10 +43,60 @@ const ofPolicy = (
   ];
 };
 
+/** The workload's ports for these of a service, with what each takes. */
+const modesOf = (
+  index: AnalysisIndex,
+  server: Workload,
+  ports: readonly ServicePort[],
+): readonly (readonly [port: number, mode: MtlsMode])[] => {
+  const rules = { mesh: index.mesh, peerAuthentications: index.peerAuthentications() };
+  const modes = mtlsModesOf(rules, server.namespace, server.labels);
+  return ports.flatMap(({ targetPort }) => {
+    const number =
+      typeof targetPort === "number" ? targetPort : server.ports().find(({ name }) => name === targetPort)?.port;
+    return number === undefined ? [] : [[number, modeOfPort(modes, number)] as const];
+  });
+};
+
+/** Those with a sidecar that take only this on one of the ports, as `Deployment reviews (port 8080)`. */
+const takers = (index: AnalysisIndex, { ports, servers }: PlacedTls, wanted: MtlsMode): readonly string[] =>
+  servers.flatMap((server) => {
+    if (!server.hasSidecar) return [];
+    const own = modesOf(index, server, ports).flatMap(([port, mode]) => (mode === wanted ? [port] : []));
+    return own.length === 0 ? [] : [`${server.kind} ${server.name} (port ${own.join(", ")})`];
+  });
+
+/** What workloads take by their PeerAuthentications, where the rule sends what they do not. */
+const judgeModes = (index: AnalysisIndex, placed: PlacedTls): readonly CodedFinding[] => {
+  const { path, mode } = placed;
+  if (mode === "ISTIO_MUTUAL") {
+    const disabled = takers(index, placed, "DISABLE");
+    return disabled.length === 0
+      ? []
+      : [
+          found(
+            "HDL0209",
+            path,
+            `ISTIO_MUTUAL: ${enumerate(disabled)} takes plaintext alone by its PeerAuthentication, so connections fail; leave tls out, or set PERMISSIVE there`,
+          ),
+        ];
+  }
+  const strict = mode === "DISABLE" ? takers(index, placed, "STRICT") : [];
+  return strict.length === 0
+    ? []
+    : [
+        found(
+          "HDL0208",
+          path,
+          `DISABLE: ${enumerate(strict)} takes mutual TLS alone by its PeerAuthentication, so connections are closed; remove tls, and mutual TLS is automatic`,
+        ),
+      ];
+};
+
 const judge = (
+  index: AnalysisIndex,
   { path, mode, ports, servers }: PlacedTls,
   entry: MeshService,
-  isAutomatic: boolean,
 ): readonly CodedFinding[] => {
   const without = servers.filter(({ hasSidecar }) => !hasSidecar);
   const inMesh = servers.some(({ hasSidecar }) => hasSidecar);
@@ -66,7 +117,13 @@ const judge = (
         `ISTIO_MUTUAL: ${enumerate(without.map(({ kind, name }) => `${kind} ${name}`))} of ${entry.host} without a sidecar cannot answer it; leave tls out, and the mesh chooses by endpoint`,
       ),
     ];
-  if (!inMesh || !isAutomatic || plain.length === 0) return [];
+  const byMode = judgeModes(index, { path, mode, ports, servers });
+  if (byMode.length > 0) return byMode;
+  if (!inMesh || !index.mesh.enableAutoMtls || plain.length === 0) return [];
+  const isPlain = (server: Workload): boolean =>
+    !server.hasSidecar || modesOf(index, server, plain).every(([, taken]) => taken === "DISABLE");
+  // Where servers take plaintext alone, the rule says what is done anyway.
+  if (mode === "DISABLE" && servers.every(isPlain)) return [];
   if (mode === "DISABLE")
     return [
       found(
@@ -106,5 +163,5 @@ export const checkTls = (
       ),
     ),
   ];
-  return placed.flatMap((tls) => judge(tls, entry, index.mesh.enableAutoMtls));
+  return placed.flatMap((tls) => judge(index, tls, entry));
 };

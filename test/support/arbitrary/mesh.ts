@@ -324,6 +324,27 @@ const envoyFilter = objects(
     })),
 );
 
+const mtlsMode = fc.constantFrom("UNSET", "DISABLE", "PERMISSIVE", "STRICT");
+
+const peerAuthentication = objects(
+  "PeerAuthentication",
+  fc.constantFrom("a0", "a1"),
+  fc
+    .tuple(
+      fc.option(mtlsMode, { nil: undefined }),
+      fc.option(fc.tuple(selector, fc.option(fc.tuple(fc.constantFrom(8080, 9080, 1234), mtlsMode))), {
+        nil: undefined,
+      }),
+    )
+    .map(([mode, chosen]) => ({
+      spec: {
+        ...(mode === undefined ? {} : { mtls: { mode } }),
+        ...(chosen === undefined ? {} : { selector: { matchLabels: chosen[0] } }),
+        ...(chosen?.[1] == null ? {} : { portLevelMtls: { [chosen[1][0]]: { mode: chosen[1][1] } } }),
+      },
+    })),
+);
+
 /** One change of one object of any kind, but of the clients. */
 export const arbitraryEvent: fc.Arbitrary<ObjectEvent> = fc.oneof(
   { arbitrary: service, weight: 5 },
@@ -336,6 +357,7 @@ export const arbitraryEvent: fc.Arbitrary<ObjectEvent> = fc.oneof(
   { arbitrary: destinationRule, weight: 4 },
   sidecar,
   envoyFilter,
+  { arbitrary: peerAuthentication, weight: 3 },
 );
 
 /** Some changes that come together; now and then of the clients themselves. */

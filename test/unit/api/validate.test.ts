@@ -190,6 +190,35 @@ const cases: readonly (readonly [ConfigurationKind, unknown, ...RegExp[]])[] = [
   ["ProxyConfig", { concurrency: -1 }, /^E spec\.concurrency: -1 is too small; write at least 0/],
   ["ProxyConfig", { environmentVariables: { "a b": "x" } }, /^E spec\.environmentVariables\["a b"\]/],
   ["ProxyConfig", { image: { imageType: "a/b" } }, /^E spec\.image\.imageType: "a\/b"/],
+  ["PeerAuthentication", { mtls: { mode: "STRICT" } }],
+  [
+    "PeerAuthentication",
+    { selector: { matchLabels: { app: "a" } }, portLevelMtls: { 8080: { mode: "DISABLE" }, 1: {} } },
+  ],
+  ["PeerAuthentication", {}, /^W spec: sets no mode/],
+  ["PeerAuthentication", { mtls: { mode: "UNSET" } }, /^W spec: sets no mode/],
+  ["PeerAuthentication", { mtls: { mode: "MUTUAL" } }, /^E spec\.mtls\.mode: "MUTUAL"/],
+  ["PeerAuthentication", { mtls: { mode: "STRICT" }, selector: {} }, /^W spec\.selector: \{\} selects every/],
+  [
+    "PeerAuthentication",
+    { mtls: { mode: "STRICT" }, selector: { matchLabels: { app: "*" } } },
+    /^E spec\.selector\.matchLabels\.app: "\*"/,
+  ],
+  [
+    "PeerAuthentication",
+    { portLevelMtls: { 8080: { mode: "STRICT" } } },
+    /^E spec\.portLevelMtls: \["8080"\]: ports are of selected workloads/,
+  ],
+  [
+    "PeerAuthentication",
+    {
+      selector: { matchLabels: { app: "a" } },
+      portLevelMtls: { 0: { mode: "STRICT" }, 65536: {}, http: {}, 8080: { mode: "STRICT" } },
+    },
+    /^E spec\.portLevelMtls\["0"\]: "0" is no port number/,
+    /^E spec\.portLevelMtls\["65536"\]: 65536 is no port number/,
+    /^E spec\.portLevelMtls\.http: "http" is no port number/,
+  ],
 ];
 
 for (const [index, [kind, spec, ...expected]] of cases.entries())

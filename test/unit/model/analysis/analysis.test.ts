@@ -10,6 +10,7 @@ import {
   external,
   newer,
   older,
+  peerAuthentication,
   reportsOf,
   routedTo,
   service,
@@ -76,6 +77,19 @@ test("more of the same: what else earns a code", () => {
         ),
       ),
       /is outside the mesh/,
+    ],
+    [
+      "HDL0401",
+      peerAuthentication("a", "{selector: {matchLabels: {app: none}}, mtls: {mode: STRICT}}"),
+      /selects no pod/,
+    ],
+    [
+      "HDL0406",
+      all(
+        peerAuthentication("a", "{selector: {matchLabels: {app: reviews}}, mtls: {mode: STRICT}}", older),
+        peerAuthentication("b", "{selector: {matchLabels: {version: v1}}, mtls: {mode: DISABLE}}", newer),
+      ),
+      /Deployment reviews: PeerAuthentication prod\/a selects the same/,
     ],
     ["HDL0401", envoyFilter("a", "{workloadSelector: {labels: {app: nothing}}, configPatches: []}"), /selects no pod/],
     [

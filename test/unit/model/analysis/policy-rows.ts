@@ -4,6 +4,7 @@ import {
   external,
   newer,
   older,
+  peerAuthentication,
   pod,
   type Row,
   service,
@@ -77,6 +78,36 @@ export const rows: readonly Row[] = [
     good: destinationRule("db", "{host: db, trafficPolicy: {tls: {mode: SIMPLE}}}"),
   },
   {
+    code: "HDL0208",
+    bad: all(
+      destinationRule("reviews", "{host: reviews, trafficPolicy: {tls: {mode: DISABLE}}}"),
+      peerAuthentication("default", "{mtls: {mode: STRICT}}"),
+    ),
+    where: "DestinationRule prod/reviews spec.trafficPolicy.tls.mode",
+    message: /Deployment reviews \(port 8080\) takes mutual TLS alone/,
+    good: all(
+      destinationRule("reviews", "{host: reviews, trafficPolicy: {tls: {mode: DISABLE}}}"),
+      peerAuthentication("default", "{mtls: {mode: STRICT}}"),
+      peerAuthentication(
+        "reviews",
+        "{selector: {matchLabels: {app: reviews}}, portLevelMtls: {'8080': {mode: PERMISSIVE}}}",
+      ),
+    ),
+  },
+  {
+    code: "HDL0209",
+    bad: all(
+      destinationRule("reviews", "{host: reviews, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}"),
+      peerAuthentication("default", "{mtls: {mode: DISABLE}}"),
+    ),
+    where: "DestinationRule prod/reviews spec.trafficPolicy.tls.mode",
+    message: /Deployment reviews \(port 8080\) takes plaintext alone/,
+    good: all(
+      destinationRule("reviews", "{host: reviews, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}"),
+      peerAuthentication("default", "{mtls: {mode: STRICT}}"),
+    ),
+  },
+  {
     code: "HDL0301",
     bad: all(
       external("a", "hosts: [a.example.com], ports: [{name: tcp, number: 3306, protocol: TCP}]", older),
@@ -146,6 +177,26 @@ export const rows: readonly Row[] = [
     where: "VirtualService prod/a spec.exportTo[1]",
     message: /"shops": there is no such namespace/,
     good: virtualService("a", `{hosts: [reviews], exportTo: [., shop], http: [{${toReviews}}]}`),
+  },
+  {
+    code: "HDL0405",
+    bad: "{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {namespace: istio-system, name: a}, spec: {selector: {matchLabels: {app: reviews}}, mtls: {mode: STRICT}}}",
+    where: "PeerAuthentication istio-system/a spec.selector.matchLabels",
+    message: /"app=reviews": in the root namespace istio-system nothing is selected/,
+    good: peerAuthentication("a", "{selector: {matchLabels: {app: reviews}}, mtls: {mode: STRICT}}"),
+  },
+  {
+    code: "HDL0406",
+    bad: all(
+      peerAuthentication("a", "{mtls: {mode: STRICT}}", older),
+      peerAuthentication("b", "{mtls: {mode: DISABLE}}", newer),
+    ),
+    where: "PeerAuthentication prod/b spec.selector",
+    message: /PeerAuthentication prod\/a without one is taken for the namespace/,
+    good: all(
+      peerAuthentication("a", "{mtls: {mode: STRICT}}", older),
+      peerAuthentication("b", "{selector: {matchLabels: {app: reviews}}, mtls: {mode: DISABLE}}", newer),
+    ),
   },
   {
     code: "HDL0501",

@@ -39,6 +39,7 @@ export const destinationRule = of("DestinationRule");
 export const serviceEntry = of("ServiceEntry");
 export const sidecar = of("Sidecar");
 export const envoyFilter = of("EnvoyFilter", "networking.istio.io/v1alpha3");
+export const peerAuthentication = of("PeerAuthentication", "security.istio.io/v1");
 export const service = of("Service", "v1");
 export const all = (...documents: readonly string[]): string => documents.join("\n---\n");
 

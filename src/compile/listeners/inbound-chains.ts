@@ -1,0 +1,141 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { MeshConfig } from "../../api/meshconfig.js";
+import type { MtlsMode } from "../../model/peer-authentication.js";
+import type { Protocol } from "../../model/protocol.js";
+import type {
+  Filter,
+  FilterChain,
+  FilterChainMatchSchema,
+} from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
+import { inboundClusterName, inboundPassthroughCluster } from "../clusters/names.js";
+import { httpConnectionManager } from "../http.js";
+import { inboundRoutes, passthroughRoutes } from "../routes/inbound.js";
+import { meshHttpAlpn, meshTcpAlpn, serverTls } from "../tls.js";
+import { chain, plainHttp } from "./chains.js";
+import { tcpProxy } from "./tcp-proxy.js";
+
+/** One port that the pod serves, by Services or by its Sidecar. */
+export interface ServedPort {
+  readonly port: number;
+  readonly protocol: Protocol;
+  readonly mtls: MtlsMode;
+}
+
+/** What of a pod's traffic some chains are for. */
+interface Place {
+  /** Begins the chains' names. */
+  readonly label: string;
+  /** Without a port: what no other chain is for. */
+  readonly match: MessageInitShape<typeof FilterChainMatchSchema>;
+  readonly protocol: Protocol;
+  readonly mtls: MtlsMode;
+  readonly cluster: string;
+  readonly http: () => Filter;
+}
+
+/** Inside the mesh's mutual TLS, which its clients' ALPN tells from any other TLS. */
+const meshChains = ({ label, match, protocol, cluster, http }: Place, mesh: MeshConfig): readonly FilterChain[] => {
+  const tls = { ...match, transportProtocol: "tls" };
+  const httpTls = { transportSocket: serverTls(mesh, ["h2", "http/1.1"]) };
+  const tcpTls = { transportSocket: serverTls(mesh, meshTcpAlpn) };
+  const anyAlpn = { ...tls, applicationProtocols: [...meshHttpAlpn, ...meshTcpAlpn] };
+  switch (protocol) {
+    case "http":
+    case "http2":
+      return [chain(`${label}-mtls-http`, anyAlpn, [http()], httpTls)];
+    case "tcp":
+      return [chain(`${label}-mtls-tcp`, anyAlpn, [tcpProxy(cluster, mesh)], tcpTls)];
+    case "auto":
+      return [
+        chain(`${label}-mtls-http`, { ...tls, applicationProtocols: [...meshHttpAlpn] }, [http()], httpTls),
+        chain(
+          `${label}-mtls-tcp`,
+          { ...tls, applicationProtocols: [...meshTcpAlpn] },
+          [tcpProxy(cluster, mesh)],
+          tcpTls,
+        ),
+      ];
+  }
+};
+
+/** Any other TLS, which must be by a certificate of the mesh: of a client with one but without a proxy. */
+const strictChain = ({ label, match, protocol, cluster, http }: Place, mesh: MeshConfig): FilterChain => {
+  const isHttp = protocol === "http" || protocol === "http2";
+  return chain(
+    `${label}-mtls-any`,
+    { ...match, transportProtocol: "tls" },
+    [isHttp ? http() : tcpProxy(cluster, mesh)],
+    { transportSocket: serverTls(mesh, isHttp ? ["h2", "http/1.1"] : meshTcpAlpn) },
+  );
+};
+
+/** Plaintext, and TLS that the application speaks itself. */
+const plainChains = ({ label, match, protocol, cluster, http }: Place, mesh: MeshConfig): readonly FilterChain[] => {
+  const tls = { ...match, transportProtocol: "tls" };
+  const raw = { ...match, transportProtocol: "raw_buffer" };
+  switch (protocol) {
+    case "http":
+    case "http2":
+      return [chain(`${label}-http`, raw, [http()])];
+    case "tcp":
+      return [
+        chain(`${label}-tls`, tls, [tcpProxy(cluster, mesh)]),
+        chain(`${label}-tcp`, raw, [tcpProxy(cluster, mesh)]),
+      ];
+    case "auto":
+      return [
+        chain(`${label}-tls`, tls, [tcpProxy(cluster, mesh)]),
+        chain(`${label}-http`, { ...raw, ...plainHttp("http1", "http2") }, [http()]),
+        chain(`${label}-tcp`, raw, [tcpProxy(cluster, mesh)]),
+      ];
+  }
+};
+
+/**
+ * The same chains stand in every mode that has them, to the byte: a change of mode leaves connections alone that the new
+ * one takes too. What no chain takes is closed unanswered.
+ */
+const chainsOf = (place: Place, mesh: MeshConfig): readonly FilterChain[] => [
+  ...(place.mtls === "DISABLE" ? [] : meshChains(place, mesh)),
+  ...(place.mtls === "STRICT" ? [strictChain(place, mesh)] : plainChains(place, mesh)),
+];
+
+const statPrefix = (label: string): string => `inbound_${label}`;
+
+/** Of a port that is served. A listener that is for this port alone matches no port. */
+export const servedChains = (
+  { port, protocol, mtls }: ServedPort,
+  mesh: MeshConfig,
+  isShared = true,
+): readonly FilterChain[] => {
+  const cluster = inboundClusterName(port);
+  const label = `0.0.0.0_${port}`;
+  const match = isShared ? { destinationPort: port } : {};
+  const http = () =>
+    httpConnectionManager({
+      direction: "inbound",
+      mesh,
+      statPrefix: statPrefix(label),
+      routes: { inline: inboundRoutes(cluster, port, cluster) },
+    });
+  return chainsOf({ label, match, protocol, mtls, cluster, http }, mesh);
+};
+
+/** Of ports in no Service: of one that a policy names, or of all others. */
+export const passthroughChains = (
+  port: number | undefined,
+  mtls: MtlsMode,
+  mesh: MeshConfig,
+): readonly FilterChain[] => {
+  const cluster = inboundPassthroughCluster;
+  const http = () =>
+    httpConnectionManager({
+      direction: "inbound",
+      mesh,
+      statPrefix: statPrefix("passthrough"),
+      routes: { inline: passthroughRoutes(cluster, cluster) },
+    });
+  const place = port === undefined ? {} : { destinationPort: port };
+  const label = port === undefined ? "passthrough" : `passthrough_${port}`;
+  return chainsOf({ label, match: place, protocol: "auto", mtls, cluster, http }, mesh);
+};
