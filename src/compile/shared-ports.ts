@@ -1,9 +1,8 @@
-import { create, toJsonString } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../api/meshconfig.js";
-import { type FilterChain, FilterChainMatchSchema } from "../proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { Listener } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import type { Fragment } from "./encode.js";
 import type { IpFamilies } from "./listeners/addresses.js";
+import { distinctChains } from "./listeners/distinct-chains.js";
 import { portListener, type UnknownTraffic } from "./listeners/outbound.js";
 import type { PortPart } from "./port-part.js";
 import { encodePortRoutes } from "./routes/virtual-hosts.js";
@@ -18,15 +17,6 @@ export interface SharedPortOptions {
   /** Where the proxy listens itself, if the application speaks to it without redirection. */
   readonly bind: string | undefined;
 }
-
-/** Envoy refuses a listener in which two chains match the same: the first one stays. */
-const withoutTwins = (chains: readonly FilterChain[]): readonly FilterChain[] => {
-  const taken = new Set<string>();
-  return chains.filter(({ filterChainMatch }) => {
-    const match = toJsonString(FilterChainMatchSchema, filterChainMatch ?? create(FilterChainMatchSchema));
-    return taken.size !== taken.add(match).size;
-  });
-};
 
 /** The route configuration of a port; undefined if no host on it speaks HTTP. */
 export const sharedRoutes = ({ port, parts, unknown }: SharedPortOptions): readonly Fragment[] | undefined => {
@@ -52,7 +42,7 @@ export const sharedListener = (options: SharedPortOptions): Listener | undefined
     ...{ port, families, mesh, unknown },
     hasHttp: parts.some(({ host }) => host !== undefined),
     isDynamic: parts.some(({ isDynamic }) => isDynamic),
-    chains: withoutTwins(parts.flatMap(({ chains }) => chains)),
+    chains: distinctChains(parts.flatMap(({ chains }) => chains)),
     otherwise: oldest?.chain,
     bind: options.bind,
   });
