@@ -228,7 +228,8 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     for (const id of ids) settle(id);
     for (const port of ports) known.delete(port);
     for (const port of ports) writePort(port);
-    if (ports.size > 0 && (lookup.sidecar?.httpProxies.length ?? 0) > 0) writeProxyRoutes();
+    const isProxyWritten = view.get(typeUrls.route, httpProxyRouteName) !== undefined;
+    if ((ports.size > 0 || !isProxyWritten) && (lookup.sidecar?.httpProxies.length ?? 0) > 0) writeProxyRoutes();
     return { ids, ports };
   };
 
