@@ -144,6 +144,8 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
     const resumes = updateWorkloads(diff);
     commitScopes();
     for (const resume of resumes) resume();
+    // Not sooner: who moves listens to nothing meanwhile.
+    if (resumes.length > 0) for (const scope of [...bases.values(), ...scopes.values()]) scope.prune();
     for (const listener of appliedListeners) listener(diff);
   };
 
@@ -187,6 +189,7 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
           if (workload.streams > 0 || workloads.get(key) !== workload) return;
           workloads.delete(key);
           workload.view.release();
+          for (const scope of [workload.scope, workload.scope.base]) scope?.prune();
           letGo(workload.scope);
         },
       };

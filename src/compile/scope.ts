@@ -32,6 +32,8 @@ export interface Scope {
   readonly base: Scope | undefined;
   /** Endpoints that are another for each place, over `view`. */
   readonly placeView: (place: ProxyPlace) => WritableView;
+  /** Forgets the places that nobody listens to. */
+  readonly prune: () => void;
   /** Recompiles these hosts, the base's having been recompiled (`below`). Nothing is told before `tell`. */
   readonly update: (snapshot: Snapshot, hosts: Iterable<string>, below?: ScopeChange) => ScopeChange;
   readonly tell: () => void;
@@ -274,6 +276,9 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       for (const output of outputs.values()) writePlaced(target, undefined, output);
       target.view.commit();
       return target.view;
+    },
+    prune: () => {
+      for (const [key, target] of places) if (target.view.listeners() === 0) places.delete(key);
     },
     tell: () => {
       view.tell();

@@ -11,7 +11,10 @@ test("an HTTP proxy of a Sidecar that sees nothing has routes all the same, else
   });
   const { listeners, routes } = compileYaml([podYaml("client", "shop"), sidecar].join("\n---\n"), "shop/client");
   assert.ok(listeners.has("127.0.0.1_7443"));
-  assert.equal(routes.get("http_proxy")?.virtualHosts.map(({ name }) => name), ["block_all"]);
+  assert.equal(
+    routes.get("http_proxy")?.virtualHosts.map(({ name }) => name),
+    ["block_all"],
+  );
 });
 
 test.run();
