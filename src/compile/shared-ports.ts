@@ -1,7 +1,7 @@
 import type { MeshConfig } from "../api/meshconfig.js";
 import type { Listener } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import type { Fragment } from "./encode.js";
-import type { IpFamilies } from "./listeners/addresses.js";
+import { type IpFamilies, proxyPorts } from "./listeners/addresses.js";
 import { distinctChains } from "./listeners/distinct-chains.js";
 import { portListener, type UnknownTraffic } from "./listeners/outbound.js";
 import type { PortPart } from "./port-part.js";
@@ -31,10 +31,10 @@ export const sharedListenerKey = ({ parts }: SharedPortOptions): readonly unknow
   ...parts.flatMap(({ chains, otherwise }) => [...chains, ...(otherwise === undefined ? [] : [otherwise.chain])]),
 ];
 
-/** The listener of a port that services share; undefined if none is left. */
+/** The listener of a port that services share; undefined if none is left, or if the port is the proxy's own. */
 export const sharedListener = (options: SharedPortOptions): Listener | undefined => {
   const { port, parts, families, mesh, unknown } = options;
-  if (parts.length === 0) return undefined;
+  if (parts.length === 0 || (options.bind === undefined && proxyPorts.has(port))) return undefined;
   const [oldest] = parts
     .flatMap(({ otherwise }) => otherwise ?? [])
     .sort((left, right) => (left.order < right.order ? -1 : 1));

@@ -8,7 +8,7 @@ import { blackHoleCluster, inboundClusterName, inboundPassthroughCluster } from 
 import { httpConnectionManager } from "../http.js";
 import { inboundRoutes, passthroughRoutes } from "../routes/inbound.js";
 import { meshHttpAlpn, meshTcpAlpn, serverTls } from "../tls.js";
-import { anyAddress, boundAddress, type IpFamilies, inboundPort } from "./addresses.js";
+import { anyAddress, boundAddress, type IpFamilies, inboundPort, proxyPorts } from "./addresses.js";
 import { chain, detection, httpInspector, originalDst, originalSrc, plainHttp, tlsInspector } from "./chains.js";
 import { tcpProxy } from "./tcp-proxy.js";
 
@@ -90,8 +90,10 @@ export interface VirtualInboundOptions {
 }
 
 /** Takes all that comes to the pod; the chain is chosen by the port that the caller meant. */
-export const virtualInbound = ({ ports, families, isTransparent, mesh }: VirtualInboundOptions): Listener =>
-  create(ListenerSchema, {
+export const virtualInbound = ({ ports: all, families, isTransparent, mesh }: VirtualInboundOptions): Listener => {
+  // A Service that targets the proxy's own port would have it call itself, without end.
+  const ports = all.filter(({ port }) => !proxyPorts.has(port));
+  return create(ListenerSchema, {
     ...detection(mesh),
     name: "virtualInbound",
     ...anyAddress(inboundPort, families),
@@ -108,6 +110,7 @@ export const virtualInbound = ({ ports, families, isTransparent, mesh }: Virtual
       ...permissiveChains(undefined, mesh),
     ],
   });
+};
 
 /** A port of a Sidecar's ingress that the proxy binds itself, without redirection. */
 export const boundInbound = (served: ServedPort, bind: string, mesh: MeshConfig): Listener =>

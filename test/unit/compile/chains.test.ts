@@ -55,4 +55,22 @@ test("services that share some of their address ranges match none of them twice"
   );
 });
 
+test("a Service on the proxy's own ports takes them from nobody, and does not make the proxy call itself", () => {
+  const ports = [15001, 15006, 15021, 80].map((port) => ({ name: `http-${port}`, port, targetPort: port }));
+  const service = JSON.stringify({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "own", namespace: "shop" },
+    spec: { clusterIP: "10.96.0.1", selector: { app: "own" }, ports },
+  });
+  const pod = podYaml("client", "shop", { labels: { app: "own" } });
+  const { listeners } = compileYaml([pod, service].join("\n---\n"), "shop/client");
+  assert.equal([...listeners.keys()].sort(), ["0.0.0.0_80", "virtualInbound", "virtualOutbound"]);
+  const served = listeners
+    .get("virtualInbound")!
+    .filterChains.flatMap(({ filterChainMatch }) => filterChainMatch?.destinationPort ?? []);
+  assert.equal([...new Set(served)].sort(), [15006, 80]);
+  assert.is(served.filter((port) => port === 15006).length, 1, "only the chain that refuses");
+});
+
 test.run();
