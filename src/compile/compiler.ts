@@ -192,6 +192,8 @@ export const createCompiler = (
     const resumes = updateWorkloads(diff);
     commitScopes();
     for (const resume of resumes) resume();
+    // Not sooner: who moves listens to nothing meanwhile.
+    if (resumes.length > 0) for (const scope of [...bases.values(), ...scopes.values()]) scope.prune();
     for (const listener of appliedListeners) listener(diff);
   };
 
@@ -248,6 +250,7 @@ export const createCompiler = (
           if (workload.streams > 0 || workloads.get(key) !== workload) return;
           workloads.delete(key);
           workload.view.release();
+          for (const scope of [workload.scope, workload.scope.base]) scope?.prune();
           letGo(workload.scope);
         },
       };

@@ -32,6 +32,8 @@ export interface Scope {
   readonly base: Scope | undefined;
   /** Endpoints that are another for each place, over `view`. */
   readonly placeView: (place: ProxyPlace) => WritableView;
+  /** Forgets the places that nobody listens to. */
+  readonly prune: () => void;
   /** Recompiles these hosts, the base's having been recompiled (`below`). Nothing is told before `tell`. */
   readonly update: (snapshot: Snapshot, hosts: Iterable<string>, below?: ScopeChange) => ScopeChange;
   readonly tell: () => void;
@@ -244,7 +246,8 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     for (const id of ids) settle(id);
     for (const port of ports) known.delete(port);
     for (const port of ports) succeeds(`port ${port}`, () => writePort(port));
-    if (ports.size > 0 && (lookup.sidecar?.httpProxies.length ?? 0) > 0) writeProxyRoutes();
+    const isProxyWritten = view.get(typeUrls.route, httpProxyRouteName) !== undefined;
+    if ((ports.size > 0 || !isProxyWritten) && (lookup.sidecar?.httpProxies.length ?? 0) > 0) writeProxyRoutes();
     return { ids, ports };
   };
 
@@ -290,6 +293,9 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       for (const output of outputs.values()) writePlaced(target, undefined, output);
       target.view.commit();
       return target.view;
+    },
+    prune: () => {
+      for (const [key, target] of places) if (target.view.listeners() === 0) places.delete(key);
     },
     tell: () => {
       view.tell();

@@ -1,9 +1,8 @@
-import { create, toJsonString } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../api/meshconfig.js";
-import { type FilterChain, FilterChainMatchSchema } from "../proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { Listener } from "../proto/envoy/config/listener/v3/listener_pb.js";
 import type { Fragment } from "./encode.js";
-import type { IpFamilies } from "./listeners/addresses.js";
+import { type IpFamilies, proxyPorts } from "./listeners/addresses.js";
+import { distinctChains } from "./listeners/distinct-chains.js";
 import { portListener, type UnknownTraffic } from "./listeners/outbound.js";
 import type { PortPart } from "./port-part.js";
 import { encodePortRoutes } from "./routes/virtual-hosts.js";
@@ -19,15 +18,6 @@ export interface SharedPortOptions {
   readonly bind: string | undefined;
 }
 
-/** Envoy refuses a listener in which two chains match the same: the first one stays. */
-const withoutTwins = (chains: readonly FilterChain[]): readonly FilterChain[] => {
-  const taken = new Set<string>();
-  return chains.filter(({ filterChainMatch }) => {
-    const match = toJsonString(FilterChainMatchSchema, filterChainMatch ?? create(FilterChainMatchSchema));
-    return taken.size !== taken.add(match).size;
-  });
-};
-
 /** The route configuration of a port; undefined if no host on it speaks HTTP. */
 export const sharedRoutes = ({ port, parts, unknown }: SharedPortOptions): readonly Fragment[] | undefined => {
   const hosts = parts.flatMap(({ host }) => host ?? []);
@@ -41,10 +31,10 @@ export const sharedListenerKey = ({ parts }: SharedPortOptions): readonly unknow
   ...parts.flatMap(({ chains, otherwise }) => [...chains, ...(otherwise === undefined ? [] : [otherwise.chain])]),
 ];
 
-/** The listener of a port that services share; undefined if none is left. */
+/** The listener of a port that services share; undefined if none is left, or if the port is the proxy's own. */
 export const sharedListener = (options: SharedPortOptions): Listener | undefined => {
   const { port, parts, families, mesh, unknown } = options;
-  if (parts.length === 0) return undefined;
+  if (parts.length === 0 || (options.bind === undefined && proxyPorts.has(port))) return undefined;
   const [oldest] = parts
     .flatMap(({ otherwise }) => otherwise ?? [])
     .sort((left, right) => (left.order < right.order ? -1 : 1));
@@ -52,7 +42,7 @@ export const sharedListener = (options: SharedPortOptions): Listener | undefined
     ...{ port, families, mesh, unknown },
     hasHttp: parts.some(({ host }) => host !== undefined),
     isDynamic: parts.some(({ isDynamic }) => isDynamic),
-    chains: withoutTwins(parts.flatMap(({ chains }) => chains)),
+    chains: distinctChains(parts.flatMap(({ chains }) => chains)),
     otherwise: oldest?.chain,
     bind: options.bind,
   });

@@ -138,26 +138,27 @@ const applyWorkloadEntry = (
       touchSelecting(edit, effects, namespaceOf(key), { ...entry.spec.labels, ...entry.metadata?.labels });
 };
 
-const applyNode = (
-  edit: Editing,
-  effects: Effects,
-  name: string,
-  next: (ObjectEvent & { kind: "Node" })["object"],
-): void => {
+/** Tells whether it stands elsewhere now; kubelets write their nodes all the time, and that hardly ever changes. */
+const applyNode = (edit: Editing, name: string, next: (ObjectEvent & { kind: "Node" })["object"]): boolean => {
   const localityOf = (node: typeof next): string =>
     JSON.stringify(Object.entries(node?.metadata?.labels ?? {}).filter(([label]) => label.startsWith("topology.")));
   const isMoved = localityOf(edit.nodes.get(name)) !== localityOf(next);
   edit.nodes.set(name, next);
-  // Kubelets write their nodes all the time; where a node stands hardly ever changes.
-  if (!isMoved) return;
+  return isMoved;
+};
+
+/** Once for all nodes of a batch: in the first one there are all of them. */
+const touchOnNodes = (edit: Editing, effects: Effects, moved: ReadonlySet<string>): void => {
+  if (moved.size === 0) return;
   effects.clients = true;
   for (const [, slice] of edit.slices.result())
-    if (slice.endpoints?.some(({ nodeName }) => nodeName === name)) {
+    if (slice.endpoints?.some(({ nodeName }) => nodeName !== undefined && moved.has(nodeName))) {
       const host = edit.services.get(serviceOfSlice(slice) ?? "")?.host;
       if (host !== undefined) effects.endpoints.add(host);
     }
   for (const [key, pod] of edit.pods.result())
-    if (pod.spec?.nodeName === name) touchEntriesOf(edit, effects, namespaceOf(key), pod);
+    if (pod.spec?.nodeName !== undefined && moved.has(pod.spec.nodeName))
+      touchEntriesOf(edit, effects, namespaceOf(key), pod);
 };
 
 /** The next snapshot and what differs. The given one stays as it was. */
@@ -167,6 +168,7 @@ export const applyEvents = (
 ): { readonly snapshot: Snapshot; readonly diff: SnapshotDiff } => {
   const { edit, effects, finish } = editing(before);
   const virtualServices = new Map<string, (ObjectEvent & { kind: "VirtualService" })["object"]>();
+  const moved = new Set<string>();
   const destinationRules = new Map<string, (ObjectEvent & { kind: "DestinationRule" })["object"]>();
   const peerAuthentications = new Map<string, (ObjectEvent & { kind: "PeerAuthentication" })["object"]>();
   for (const event of events) {
@@ -176,7 +178,7 @@ export const applyEvents = (
         edit.namespaces.set(event.name, event.object);
         break;
       case "Node":
-        applyNode(edit, effects, event.name, event.object);
+        if (applyNode(edit, event.name, event.object)) moved.add(event.name);
         break;
       case "Pod":
         applyPod(edit, effects, key, event.object);
@@ -210,6 +212,7 @@ export const applyEvents = (
         break;
     }
   }
+  touchOnNodes(edit, effects, moved);
   applyDestinationRules(edit, effects, destinationRules);
   applyVirtualServices(edit, effects, virtualServices);
   applyPeerAuthentications(edit, effects, peerAuthentications);

@@ -32,8 +32,6 @@ export interface NamespaceDestinationRules {
     client: DestinationRuleClient,
     scope?: "exported" | "private",
   ) => MergedDestinationRule | undefined;
-  /** Whether what `find` gives clients of this namespace depends on their labels. */
-  readonly selectsClients: (host: string) => boolean;
 }
 
 interface Index {
@@ -99,11 +97,6 @@ const create = (index: Index, namespace: string, mesh: MeshConfig): NamespaceDes
         for (const rule of merged(candidate))
           if (isFor(rule, client) && (scope === "exported" || isPrivate(rule))) return rule;
       return undefined;
-    },
-    selectsClients: (host) => {
-      for (const candidate of covering(host.toLowerCase()))
-        if (merged(candidate).some(({ workloadSelector }) => workloadSelector !== undefined)) return true;
-      return false;
     },
     with: (changes) => {
       const nextRules = new Map(rules);
@@ -175,6 +168,3 @@ export const findDestinationRule = (
     rules.get(rootNamespace)?.find(service.host, client)
   );
 };
-
-/** Whether the rule is for some clients of its namespace alone. */
-export const dependsOnClientLabels = (rule: MergedDestinationRule): boolean => rule.workloadSelector !== undefined;

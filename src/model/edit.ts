@@ -4,6 +4,8 @@ export interface Edit<Key, Value> {
   /** `undefined` takes the key away. */
   readonly set: (key: Key, value: Value | undefined) => void;
   readonly result: () => ReadonlyMap<Key, Value>;
+  /** Values that were made in this change, which nobody else holds yet. */
+  readonly own: WeakSet<object>;
 }
 
 export const editMap = <Key, Value>(before: ReadonlyMap<Key, Value>): Edit<Key, Value> => {
@@ -17,10 +19,11 @@ export const editMap = <Key, Value>(before: ReadonlyMap<Key, Value>): Edit<Key, 
       else copy.set(key, value);
     },
     result: () => copy ?? before,
+    own: new WeakSet(),
   };
 };
 
-/** Adds a member to, or takes it from, the set under a key; an empty set goes away. */
+/** Adds a member to, or takes it from, the set under a key, which is copied once a change; an empty set goes away. */
 export const editMember = <Key, Member>(
   edit: Edit<Key, ReadonlySet<Member>>,
   key: Key,
@@ -29,8 +32,9 @@ export const editMember = <Key, Member>(
 ): void => {
   const before = edit.get(key);
   if ((before?.has(member) ?? false) === present) return;
-  const after = new Set(before);
+  const after = before !== undefined && edit.own.has(before) ? (before as Set<Member>) : new Set(before);
+  edit.own.add(after);
   if (present) after.add(member);
   else after.delete(member);
-  edit.set(key, after.size === 0 ? undefined : after);
+  if (after !== before || after.size === 0) edit.set(key, after.size === 0 ? undefined : after);
 };

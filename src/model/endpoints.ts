@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { Node, Pod } from "../api/kubernetes.js";
 import type { WorkloadEntry, WorkloadEntrySpec } from "../api/networking/workload-entry.js";
 import { type MtlsModes, mtlsModesOf } from "./peer-authentication.js";
@@ -173,11 +174,19 @@ const selectedWorkloads = (snapshot: Snapshot, service: MeshService): readonly E
     ),
   );
 
+/** One address that is none makes a proxy refuse all of the service's; names are looked up where DNS is asked for. */
+const isReachable = ({ resolution }: MeshService, { address }: Endpoint): boolean => {
+  if (resolution === "dns" || resolution === "dns-round-robin") return address !== "";
+  return isIP(address) !== 0 || (resolution === "eds" && address.startsWith("unix://"));
+};
+
 /** The endpoints that may be sent traffic, by address. */
 export const endpointsOf = (snapshot: Snapshot, service: MeshService): readonly Endpoint[] => {
   const found =
     service.origin === "Service"
       ? [...sliceEndpoints(snapshot, service), ...selectedWorkloads(snapshot, service)]
       : entryEndpoints(snapshot, service);
-  return [...found].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+  return found
+    .filter((endpoint) => isReachable(service, endpoint))
+    .sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
 };

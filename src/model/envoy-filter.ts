@@ -8,13 +8,6 @@ export interface PatchedWorkload {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-const labelsOf = ({ spec }: EnvoyFilter): readonly (readonly [string, string])[] =>
-  Object.entries(spec.workloadSelector?.labels ?? {});
-
-/** Whether two workloads of one namespace can differ in that one has the filter and the other not. */
-export const dependsOnLabels = (filter: EnvoyFilter): boolean =>
-  labelsOf(filter).length > 0 || (filter.spec.targetRefs ?? []).length > 0;
-
 const selects = (filter: EnvoyFilter, { namespace, labels }: PatchedWorkload, rootNamespace: string): boolean => {
   const own = filter.metadata?.namespace === namespace;
   const targets = filter.spec.targetRefs ?? [];

@@ -55,6 +55,25 @@ export const applyEnvoyFilter = (edit: Editing, effects: Effects, key: string, n
   effects.clients = true;
 };
 
+/** What of a rule decides how the pods of its service are called from within. */
+const inboundPartOf = (rule: DestinationRule | undefined): string =>
+  rule === undefined
+    ? ""
+    : JSON.stringify([rule.spec.host, rule.spec.exportTo, rule.spec.workloadSelector, rule.spec.trafficPolicy]);
+
+/** Namespaces whose pods serve a host of the rule: its own, or any for one in the root namespace. */
+const touchServing = (edit: Editing, effects: Effects, namespace: string, host: string): void => {
+  const isOfMesh = namespace === edit.mesh.rootNamespace;
+  if (host.startsWith("*")) {
+    for (const each of isOfMesh ? edit.servicesOfNamespace.result().keys() : [namespace]) effects.inbound.add(each);
+    return;
+  }
+  for (const key of edit.servicesOfHost.get(host) ?? []) {
+    const home = edit.services.get(key)?.namespace;
+    if (home !== undefined && (isOfMesh || home === namespace)) effects.inbound.add(home);
+  }
+};
+
 export const applyDestinationRules = (
   edit: Editing,
   effects: Effects,
@@ -63,8 +82,14 @@ export const applyDestinationRules = (
   const byNamespace = new Map<string, Map<string, DestinationRule | undefined>>();
   for (const [key, next] of changes) {
     const namespace = namespaceOf(key);
-    for (const rule of [edit.destinationRules.get(key), next])
-      if (rule !== undefined) effects.policies.add(qualifiedHost(rule.spec.host, namespace, edit.mesh.clusterDomain));
+    const before = edit.destinationRules.get(key);
+    const isServedAlike = inboundPartOf(before) === inboundPartOf(next);
+    for (const rule of [before, next]) {
+      if (rule === undefined) continue;
+      const host = qualifiedHost(rule.spec.host, namespace, edit.mesh.clusterDomain);
+      effects.policies.add(host);
+      if (!isServedAlike) touchServing(edit, effects, namespace, host);
+    }
     edit.destinationRules.set(key, next);
     keepClientLabels(edit, effects, `DestinationRule ${key}`, policyLabelsOf(next));
     const names = byNamespace.get(namespace) ?? new Map<string, DestinationRule | undefined>();

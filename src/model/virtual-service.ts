@@ -157,13 +157,6 @@ export const resolveVirtualService = (
   };
 };
 
-const matchesOf = ({ http, tls, tcp }: ResolvedVirtualService) =>
-  [...http, ...tls, ...tcp].flatMap(({ match }) => [...match]);
-
-/** Whether what a proxy gets depends on its pod's labels. */
-export const dependsOnClientLabels = (rule: ResolvedVirtualService): boolean =>
-  matchesOf(rule).some(({ sourceLabels }) => sourceLabels !== undefined);
-
 /** Every host that traffic may go to, copies too. */
 export const destinationHostsOf = ({ http, tls, tcp }: ResolvedVirtualService): readonly string[] => [
   ...new Set(

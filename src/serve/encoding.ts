@@ -90,9 +90,9 @@ export const createResponseEncoder = (): ResponseEncoder => {
     return { id: ++partsMade, resources, size, plain: undefined, deflated: undefined };
   };
 
-  const partOf = (resources: readonly EncodedResource[]): Part => {
+  const partOf = (type: TypeUrl, resources: readonly EncodedResource[]): Part => {
     const [first, last] = [resources[0]!, resources.at(-1)!];
-    const key = [resources.length, first.name, first.version, last.name, last.version].join("\u0000");
+    const key = [type, resources.length, first.name, first.version, last.name, last.version].join("\u0000");
     const alike = parts.get(key) ?? [];
     const known = alike.find((part) => sameResources(part.resources, resources));
     if (known !== undefined) return known;
@@ -144,7 +144,7 @@ export const createResponseEncoder = (): ResponseEncoder => {
     message: (type, layers, removed, mayDeflate) => {
       // A private key is one proxy's: nobody else is sent it, and it is not to outlive its proxy here.
       if (type === typeUrls.secret) return encode(type, layers.map(newPart), removed, false);
-      const used = layers.filter((resources) => resources.length > 0).map(partOf);
+      const used = layers.filter((resources) => resources.length > 0).map((each) => partOf(type, each));
       const key = [type, mayDeflate, ...used.map(({ id }) => id), "-", ...removed].join("\u0000");
       const known = messages.get(key);
       if (known !== undefined) return known;

@@ -82,6 +82,3 @@ export const changeNames = (set: NameSet, added: readonly string[], removed: rea
   forgotten.register(names, key);
   return names;
 };
-
-/** How many different sets are held. */
-export const sharedNameSets = (): number => shared.size;

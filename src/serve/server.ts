@@ -157,7 +157,11 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
         stream.flush();
       });
     });
-    const forget = configuration.onGone?.((why) => refuse(status.UNAUTHENTICATED, why));
+    // Every pod ends some day: that is no refusal.
+    const forget = configuration.onGone?.((why) => {
+      logger.info({ proxy: name, why }, "ended an xDS stream");
+      call.end(status.UNAUTHENTICATED, why);
+    });
     observe?.connected(++streams);
     logger.info({ proxy: name }, "proxy connected");
     ended.addEventListener(

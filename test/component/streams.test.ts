@@ -118,10 +118,13 @@ streams(
         heddled.api.put("services", serviceOf("ending"));
         await eventually("an ending pod is served", () => stream.names().some((name) => name.includes("ending.shop")));
         heddled.api.remove("services", "shop", "ending");
+        const refusals = heddled.log().split("refused an xDS stream").length;
         end();
         const { code, details } = await within("the end of the stream", stream.ended);
         assert.is(code, status.UNAUTHENTICATED);
         assert.match(details, "pod shop/cart-3 is gone");
+        await eventually("a log line", () => heddled.log().includes("ended an xDS stream"));
+        assert.is(heddled.log().split("refused an xDS stream").length, refusals, "the end of a pod is no refusal");
       } finally {
         stream.close();
       }

@@ -11,7 +11,7 @@ import type { Init } from "../init.js";
 import { type LocalityMesh, localityRule } from "./locality.js";
 import { endpointGroups, type ProxyContext } from "./priorities.js";
 
-export { dependsOnProxy, dependsOnProxyLabels } from "./locality.js";
+export { dependsOnProxy } from "./locality.js";
 export type { ProxyContext, ProxyLocality } from "./priorities.js";
 
 const mutualTls = { "envoy.transport_socket_match": { tlsMode: "istio" } };

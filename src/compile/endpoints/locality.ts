@@ -5,14 +5,13 @@ import type { TrafficDistribution } from "../../model/service.js";
 
 export type LocalityMesh = Pick<MeshConfig, "localityLbSetting">;
 
-/** Of a Kubernetes Service; PreferClose is the old name of PreferSameZone. */
-
 const nearLabels = [
   "topology.istio.io/network",
   "topology.kubernetes.io/region",
   "topology.kubernetes.io/zone",
 ] as const;
 
+/** PreferClose is the old name of PreferSameZone. */
 const nearness: Readonly<Record<TrafficDistribution, readonly string[]>> = {
   PreferClose: nearLabels,
   PreferSameZone: nearLabels,
@@ -67,13 +66,6 @@ export const dependsOnProxy = (
   mesh: LocalityMesh,
   trafficDistribution?: TrafficDistribution,
 ): boolean => localityRule(policy, mesh, trafficDistribution).kind !== "none";
-
-/** Whether the proxy's labels and node matter too, beside its locality. */
-export const dependsOnProxyLabels = (
-  policy: TrafficPolicy,
-  mesh: LocalityMesh,
-  trafficDistribution?: TrafficDistribution,
-): boolean => priorityLabelsOf(localityRule(policy, mesh, trafficDistribution)).some((label) => !label.includes("="));
 
 export const priorityLabelsOf = (rule: LocalityRule): readonly string[] => {
   if (rule.kind === "failover") return rule.failoverPriority;

@@ -6,6 +6,8 @@ export type IpFamilies = readonly IpFamily[];
 
 export const outboundPort = 15001;
 export const inboundPort = 15006;
+/** Where the proxy itself listens on all addresses: Envoy refuses a second listener there, be it a Service's. */
+export const proxyPorts: ReadonlySet<number> = new Set([outboundPort, inboundPort, 15020, 15021, 15090]);
 
 const wildcards = { IPv4: "0.0.0.0", IPv6: "::" } as const;
 

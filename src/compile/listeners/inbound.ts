@@ -4,7 +4,7 @@ import type { MtlsModes } from "../../model/peer-authentication.js";
 import { TrafficDirection } from "../../proto/envoy/config/core/v3/base_pb.js";
 import { type Listener, ListenerSchema } from "../../proto/envoy/config/listener/v3/listener_pb.js";
 import { blackHoleCluster } from "../clusters/names.js";
-import { anyAddress, boundAddress, type IpFamilies, inboundPort } from "./addresses.js";
+import { anyAddress, boundAddress, type IpFamilies, inboundPort, proxyPorts } from "./addresses.js";
 import { chain, detection, httpInspector, originalDst, originalSrc, tlsInspector } from "./chains.js";
 import { passthroughChains, type ServedPort, servedChains } from "./inbound-chains.js";
 import { tcpProxy } from "./tcp-proxy.js";
@@ -23,7 +23,15 @@ export interface VirtualInboundOptions {
 const isPlainTcp = ({ protocol, mtls }: ServedPort): boolean => protocol === "tcp" && mtls === "DISABLE";
 
 /** Takes all that comes to the pod; the chain is chosen by the port that the caller meant. */
-export const virtualInbound = ({ ports, mtls, families, isTransparent, mesh }: VirtualInboundOptions): Listener => {
+export const virtualInbound = ({
+  ports: all,
+  mtls,
+  families,
+  isTransparent,
+  mesh,
+}: VirtualInboundOptions): Listener => {
+  // A Service that targets the proxy's own port would have it call itself, without end.
+  const ports = all.filter(({ port }) => !proxyPorts.has(port));
   const served = new Set(ports.map(({ port }) => port));
   return create(ListenerSchema, {
     ...detection(mesh),

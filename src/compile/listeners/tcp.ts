@@ -10,6 +10,7 @@ import type { Recording } from "../recording.js";
 import { type L4Route, tcpRoutes, tlsRoutes, weightedTcpProxy } from "../routes/l4.js";
 import { destinationsOf, ruleOf, sidecarGateways } from "../routes/of-host.js";
 import { chain } from "./chains.js";
+import { distinctChains } from "./distinct-chains.js";
 
 /** Chains by server name or destination range, and the one for all else. */
 export interface TcpChains {
@@ -70,7 +71,7 @@ const l4Of = (lookup: Recording, service: MeshService, port: ServicePort) => {
 /** For a listener of the service's own address. */
 export const ownTcp = (lookup: Recording, service: MeshService, port: ServicePort): TcpChains => {
   const { general, particular } = l4Of(lookup, service, port);
-  return { chains: particular, otherwise: chain("tcp", {}, [general]) };
+  return { chains: distinctChains(particular), otherwise: chain("tcp", {}, [general]) };
 };
 
 /** For the listener that a port's services share, of a service that has no address, or ranges of them. */

@@ -35,16 +35,20 @@ const clustersOf = (route: readonly WeightedDestination[], context: L4Context): 
   }));
 
 /** Stands for any name, any range: no condition. */
-const any = "";
+export const any = "";
 
 /** Envoy refuses a listener with two chains for the same name and range: the first one keeps it. */
-const createTaken = () => {
+export const createTaken = () => {
   const taken = new Set<string>();
   return (serverName: string, range: string): boolean => taken.size < taken.add(`${serverName} ${range}`).size;
 };
 
 /** Server names that are left the same ranges go together. */
-const grouped = (serverNames: readonly string[], ranges: readonly string[], take: ReturnType<typeof createTaken>) => {
+export const grouped = (
+  serverNames: readonly string[],
+  ranges: readonly string[],
+  take: ReturnType<typeof createTaken>,
+) => {
   const groups = new Map<string, { readonly names: string[]; readonly ranges: readonly string[] }>();
   for (const name of serverNames) {
     const left = ranges.filter((range) => take(name, range));
@@ -57,7 +61,7 @@ const grouped = (serverNames: readonly string[], ranges: readonly string[], take
   return [...groups.values()];
 };
 
-const matchOf = (names: readonly string[], ranges: readonly string[]): L4Route["match"] => ({
+export const matchOf = (names: readonly string[], ranges: readonly string[]): L4Route["match"] => ({
   ...(names.includes(any) ? {} : { serverNames: [...names] }),
   ...(ranges.includes(any) ? {} : { prefixRanges: ranges.map(cidrRange) }),
 });

@@ -47,6 +47,8 @@ export interface GrpcServerOptions {
   /** By path, `/package.Service/Method`. */
   readonly methods: ReadonlyMap<string, GrpcMethod>;
   readonly largestRequest: number;
+  /** How long a peer may take to answer a ping; 30 seconds if not said. */
+  readonly pingMilliseconds?: number;
 }
 
 export interface GrpcServer {
@@ -105,7 +107,11 @@ const cut = (buffer: Buffer): readonly Buffer[] =>
         buffer.subarray(at * pieceBytes, (at + 1) * pieceBytes),
       );
 
-const createCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): GrpcCall => {
+interface EndingCall extends GrpcCall {
+  readonly isEnding: () => boolean;
+}
+
+const createCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): EndingCall => {
   const { remoteAddress, remotePort } = stream.session?.socket ?? {};
   const deflates = acceptsDeflate(headers);
   let ending: OutgoingHttpHeaders | undefined;
@@ -142,12 +148,14 @@ const createCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Gr
     end: (code, details, more) => {
       if (ending !== undefined || stream.closed || stream.destroyed) return;
       ending = trailersOf(code, details, more);
+      // What the peer may still send is of no use, nor the part of a message that is here already.
+      stream.removeAllListeners("data");
+      stream.resume();
       if (isWriting) return;
       if (stream.headersSent) stream.end();
       else stream.respond({ ...base, ...ending }, { endStream: true });
-      // What the peer may still send is of no use.
-      stream.resume();
     },
+    isEnding: () => ending !== undefined,
     pause: () => stream.pause(),
     resume: () => stream.resume(),
   };
@@ -176,7 +184,7 @@ const serveStream = (
   if (encoding !== "identity") return refuse(status.UNIMPLEMENTED, `grpc-encoding ${encoding}; send identity`);
   const receiver = method(call);
   const read = createMessageReader(options.largestRequest, receiver.message);
-  stream.on("data", (chunk: Buffer) => {
+  const take = (chunk: Buffer): void => {
     try {
       read(chunk);
     } catch (error) {
@@ -186,25 +194,29 @@ const serveStream = (
           ? status.RESOURCE_EXHAUSTED
           : status.UNIMPLEMENTED
         : status.INVALID_ARGUMENT;
-      stream.removeAllListeners("data");
       call.end(code, isFraming ? error.message : "a request could not be decoded");
     }
+  };
+  if (!call.isEnding()) stream.on("data", take);
+  stream.once("end", () => {
+    if (!call.isEnding()) receiver.halfClosed();
   });
-  stream.once("end", receiver.halfClosed);
   stream.once("close", receiver.closed);
   return call;
 };
 
 /** Drops connections whose peer is gone without a word. */
-const keepAlive = (session: ServerHttp2Session): void => {
+const keepAlive = (session: ServerHttp2Session, milliseconds: number): void => {
   let isAlive = true;
   const timer = setInterval(() => {
+    // It closes when the peer closes its end too, which may be never; a ping would throw meanwhile.
+    if (session.destroyed) return clearInterval(timer);
     if (!isAlive) return session.destroy();
     isAlive = false;
     session.ping((error) => {
       isAlive ||= error === null;
     });
-  }, pingMilliseconds);
+  }, milliseconds);
   timer.unref();
   session.once("close", () => clearInterval(timer));
 };
@@ -226,7 +238,7 @@ export const startGrpcServer = async (options: GrpcServerOptions): Promise<GrpcS
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
     session.on("error", () => undefined);
-    keepAlive(session);
+    keepAlive(session, options.pingMilliseconds ?? pingMilliseconds);
   });
   server.on("stream", (stream, headers) => {
     const call = serveStream(options, stream, headers);

@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { defaultMeshConfig } from "../../../src/api/meshconfig.js";
 import type { TrafficPolicy } from "../../../src/api/networking/destination-rule.js";
 import type { LocalityLbSetting, ZoneAwareLbSetting } from "../../../src/api/networking/load-balancer.js";
-import { dependsOnProxy, dependsOnProxyLabels, loadAssignment } from "../../../src/compile/endpoints/assignment.js";
+import { dependsOnProxy, loadAssignment } from "../../../src/compile/endpoints/assignment.js";
 import type { Endpoint, TrafficDistribution } from "../../../src/model/service.js";
 import { ClusterLoadAssignmentSchema } from "../../../src/proto/envoy/config/endpoint/v3/endpoint_pb.js";
 import { endpoint, servicePort } from "../../support/services.js";
@@ -198,9 +198,6 @@ test("who depends on the proxy", () => {
   assert.not.ok(dependsOnProxy({ outlierDetection }, { localityLbSetting: { enabled: false } }));
   assert.ok(dependsOnProxy(locality({ distribute: [{ from: "eu", to: { eu: 100 } }] }, false), defaultMeshConfig));
   assert.ok(dependsOnProxy({}, defaultMeshConfig, "PreferClose"));
-  assert.not.ok(dependsOnProxyLabels({ outlierDetection }, defaultMeshConfig));
-  assert.ok(dependsOnProxyLabels(locality({ failoverPriority: ["team"] }), defaultMeshConfig));
-  assert.not.ok(dependsOnProxyLabels(locality({ failoverPriority: ["team=blue"] }), defaultMeshConfig));
 });
 
 test("weights, pods with two addresses, sockets, and endpoints without the port", () => {

@@ -8,7 +8,6 @@ import {
   destinationRule,
 } from "../../../src/api/networking/destination-rule.js";
 import {
-  dependsOnClientLabels,
   emptyDestinationRules,
   endpointsOfSubset,
   findDestinationRule,
@@ -85,10 +84,6 @@ test("a selector chooses clients of its own namespace, before rules without", ()
   assert.is(lookup({ shop: [general, selected] }, "shop", { app: "a" }), "shop/z");
   assert.is(lookup({ shop: [general, selected] }, "shop", { app: "b" }), "shop/g");
   assert.is(lookup({ prod: [selected] }, "shop", { app: "a" }), undefined, "it is private to its namespace");
-  const rules = namespaceOf("shop", general, selected);
-  assert.ok(rules.selectsClients(reviews.host));
-  assert.not.ok(rules.selectsClients("other.host"));
-  assert.equal(rules.merged(reviews.host).map(dependsOnClientLabels), [true, false]);
 });
 
 test("rules for one host are merged: subsets add up, the oldest policy counts, what loses is told", () => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { EnvoyFilter } from "../../../src/api/networking/envoy-filter.js";
-import { dependsOnLabels, selectEnvoyFilters } from "../../../src/model/envoy-filter.js";
+import { selectEnvoyFilters } from "../../../src/model/envoy-filter.js";
 
 const filterOf = (name: string, namespace: string, createdAt: string, spec: EnvoyFilter["spec"] = {}): EnvoyFilter => ({
   metadata: { name, namespace, creationTimestamp: createdAt },
@@ -41,14 +41,6 @@ test("the order of the input does not matter", () => {
       assert.equal(select("shop", labels, shuffled), select("shop", labels)),
     ),
   );
-});
-
-test("only a selector or a target makes workloads of one namespace differ", () => {
-  assert.equal(
-    filters.filter(dependsOnLabels).map(({ metadata }) => metadata!.name),
-    ["mesh-late", "twin-b", "edge", "mesh-edge"],
-  );
-  assert.not.ok(dependsOnLabels(filterOf("a", "b", "", { workloadSelector: { labels: {} } })));
 });
 
 test.run();

@@ -3,12 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { defaultMeshConfig } from "../../../src/api/meshconfig.js";
 import type { HttpMatchRequest, HttpRoute, VirtualService } from "../../../src/api/networking/virtual-service.js";
-import {
-  delegateKeysOf,
-  dependsOnClientLabels,
-  destinationHostsOf,
-  resolveVirtualService,
-} from "../../../src/model/virtual-service.js";
+import { delegateKeysOf, destinationHostsOf, resolveVirtualService } from "../../../src/model/virtual-service.js";
 import { arbitraryDelegate, arbitraryVirtualService } from "../../support/arbitrary/virtual-service.js";
 import { resolved } from "../../support/routing.js";
 
@@ -190,13 +185,6 @@ test("a delegate's claims, which sidecars do not know, are said", () => {
   const claims = { "@request.auth.claims.a": { exact: "b" } };
   const rule = resolved(root({}), [delegate([{ ...route("x"), match: [{ headers: claims }] }])]);
   assert.match(rule.findings[0]!.message, /^spec\.http\[0\] of team\/d matches claims, which sidecars leave out/);
-});
-
-test("whether a client's labels matter", () => {
-  const spec = { hosts: ["a"], http: [route("a")] };
-  assert.not(dependsOnClientLabels(resolved(object("a", spec))));
-  const tcp = [{ match: [{ sourceLabels: { a: "b" } }], ...route("a") }];
-  assert.ok(dependsOnClientLabels(resolved(object("a", { ...spec, tcp }))));
 });
 
 test("any VirtualService with any delegate resolves, and nothing is changed on the way", () => {

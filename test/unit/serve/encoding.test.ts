@@ -4,7 +4,9 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeResource } from "../../../src/compile/encode.js";
 import { type EncodedResource, typeUrls } from "../../../src/compile/resources.js";
+import { ClusterSchema } from "../../../src/proto/envoy/config/cluster/v3/cluster_pb.js";
 import {
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
@@ -115,6 +117,15 @@ test("equal sets of names are one object, in whatever order and steps they came 
       assert.ok(changeNames(noNames, [...expected].reverse(), []) === set);
     }),
   );
+});
+
+test("resources of two types with the same name and bytes are not taken for each other", () => {
+  const encoder = createResponseEncoder();
+  const sent = ([typeUrls.cluster, typeUrls.listener] as const).map((type) => {
+    const made = encodeResource(type, "same", ClusterSchema, create(ClusterSchema, { name: "same" }));
+    return decode(encoder.message(type, [[made]], [], false)).resources.map(({ resource: any }) => any?.typeUrl);
+  });
+  assert.equal(sent, [[typeUrls.cluster], [typeUrls.listener]]);
 });
 
 test.run();
