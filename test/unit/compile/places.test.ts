@@ -5,7 +5,9 @@ import { createScope } from "../../../src/compile/scope.js";
 import { emptySnapshot } from "../../../src/model/snapshot.js";
 
 test("a place whose last proxy has left is forgotten, since each one costs work at every change of endpoints", () => {
-  const scope = createScope(emptySnapshot(), nobody(["IPv4"]), undefined);
+  const scope = createScope(emptySnapshot(), nobody(["IPv4"]), undefined, (_, error) => {
+    throw error;
+  });
   const place = (nodeName: string) => ({
     key: nodeName,
     locality: { region: "r", zone: "z", subzone: "" },
