@@ -104,9 +104,11 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
 
   const mustWait = (type: TypeUrl): boolean => {
     if (type !== typeUrls.cluster && type !== typeUrls.endpoint) return false;
+    // A proxy that has rejected a listener or routes goes on with those before, and with the clusters that they name.
     return [typeUrls.listener, typeUrls.route].some((later) => {
       const subscription = subscriptions.get(later);
-      return subscription !== undefined && (subscription.outstanding !== undefined || isPending(subscription));
+      if (subscription === undefined) return false;
+      return subscription.outstanding !== undefined || subscription.rejected.size > 0 || isPending(subscription);
     });
   };
 

@@ -107,6 +107,29 @@ test("changes wait for the answer and are merged; a rejection is told once and t
   assert.equal(take(), []);
 });
 
+test("a cluster stays while the proxy has rejected the listener that no longer names it", () => {
+  const { view, ask, ack, take } = open();
+  view.set(typeUrls.cluster, resource("old", "1"));
+  view.set(typeUrls.listener, resource("l", "1"));
+  view.commit();
+  ask(typeUrls.cluster);
+  ask(typeUrls.listener);
+  take();
+  ack(typeUrls.cluster);
+  ack(typeUrls.listener);
+  view.set(typeUrls.listener, resource("l", "2"));
+  view.remove(typeUrls.cluster, "old");
+  view.commit();
+  assert.equal(take(), ["Listener +l@2 -"]);
+  ack(typeUrls.listener, { errorDetail: { code: 13, message: "bad" } });
+  assert.equal(take(), []);
+  view.set(typeUrls.listener, resource("l", "3"));
+  view.commit();
+  assert.equal(take(), ["Listener +l@3 -"]);
+  ack(typeUrls.listener);
+  assert.equal(take(), ["Cluster + -old"]);
+});
+
 test("a changed cluster is followed by its endpoints, and a removed one waits for the routes", () => {
   const { view, ask, ack, take } = open();
   view.set(typeUrls.cluster, resource("c", "1"));
