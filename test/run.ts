@@ -13,6 +13,7 @@ interface Outcome {
 }
 
 const fileDeadlineMilliseconds = 15 * 60_000;
+const pipeGraceMilliseconds = 5000;
 
 const countOf = (output: string, label: string): number => {
   const found = [...output.matchAll(new RegExp(`^\\s*${label}:\\s+(\\d+)`, "gm"))].at(-1);
@@ -44,9 +45,15 @@ const runFile = (file: string): Promise<Outcome> =>
       output += `\nno end after ${fileDeadlineMilliseconds / 1000} s\n`;
       endGroup();
     }, fileDeadlineMilliseconds);
+    // What left the group and holds the pipes open must not hold up all other files.
+    child.on("exit", () => {
+      endGroup();
+      setTimeout(() => {
+        for (const pipe of [child.stdout, child.stderr]) pipe.destroy();
+      }, pipeGraceMilliseconds).unref();
+    });
     child.on("close", (code) => {
       clearTimeout(deadline);
-      endGroup();
       const total = countOf(output, "Total");
       const passed = countOf(output, "Passed");
       const failed = Math.max(total - passed, code === 0 && total > 0 ? 0 : 1);

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the component and end-to-end tests use, where they are missing.
 set -euo pipefail
+# Debian's own are too old for the Kubernetes that is tested on, so these two are not installed here.
+for tool in go kubectl; do
+  command -v "$tool" >/dev/null || { echo "$tool is needed and not installed: install it, see test/cluster/README.md" >&2; exit 1; }
+done
 top=$(cd "$(dirname "$0")/../.." && pwd)
 missing=()
 while read -r name; do

@@ -6,12 +6,13 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$top"
 deps=node_modules/@grpc/grpc-js-xds/deps
-stamp=".cache/proto-$(cat deploy/tools/proto.sh deploy/tools/proto-roots.txt package-lock.json $(find deploy/proto -name '*.proto') | sha256sum | cut -c1-16)"
-[ -e "$stamp" ] && [ -d src/proto ] && exit 0
+stamp=".cache/proto-$(cat deploy/tools/proto.sh deploy/tools/proto-roots.txt package-lock.json $(find deploy/proto -name '*.proto' | LC_ALL=C sort) | sha256sum | cut -c1-16)"
+# The last file that is made, so that neither an end halfway nor a folder that lost its files counts as done.
+[ -e "$stamp" ] && [ -e src/proto/envoy.binpb ] && exit 0
 work=.cache/proto
-rm -rf "$work" src/proto
+rm -rf "$work" src/proto .cache/proto-????????????????
 mkdir -p "$work" src/proto
-cp -r $deps/envoy-api/envoy $deps/envoy-api/contrib $deps/xds/udpa $deps/xds/xds $deps/protoc-gen-validate/validate "$work/" 2>/dev/null || true
+cp -r $deps/envoy-api/envoy $deps/xds/udpa $deps/xds/xds $deps/protoc-gen-validate/validate "$work/"
 # The bundled validate.proto is older than the rules that use this field.
 sed -i "s/^  optional bool strict = 25 .*;/&\n  optional bool ignore_empty = 26;/" "$work/validate/validate.proto"
 # Envoy no longer has version 2; the named files import what the package does not carry and no resource holds.
@@ -19,7 +20,7 @@ find "$work/envoy" -type d \( -name 'v1' -o -name 'v2' -o -name 'v2alpha*' -o -n
 rm "$work"/envoy/config/trace/v3/{opencensus,trace}.proto "$work"/envoy/service/{metrics/v3/metrics,trace/v3/trace}_service.proto
 mkdir -p "$work/google"
 cp -r $deps/googleapis/google/api $deps/googleapis/google/rpc "$work/google/"
-if [ -d deploy/proto ]; then cp -r deploy/proto/. "$work/"; fi
+cp -r deploy/proto/. "$work/"
 roots=$(cat deploy/tools/proto-roots.txt)
 cat >"$work/buf.gen.yaml" <<YAML
 version: v2
@@ -36,5 +37,4 @@ PATH="$top/.cache/tools/bin:$PATH" node_modules/.bin/buf generate "$work" --temp
 messages=()
 for folder in envoy udpa xds; do messages+=(--path "$work/$folder"); done
 node_modules/.bin/buf build "$work" "${messages[@]}" --exclude-source-info --output src/proto/envoy.binpb
-rm -f .cache/proto-????????????????
 touch "$stamp"

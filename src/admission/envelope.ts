@@ -1,4 +1,5 @@
 import type { Operation } from "fast-json-patch";
+import { show } from "../api/findings.js";
 
 export type Verdict =
   | { readonly allowed: true; readonly patch?: readonly Operation[]; readonly warnings?: readonly string[] }
@@ -9,10 +10,7 @@ export type Fields = Readonly<Record<string, unknown>>;
 export const isObject = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-export const shown = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
-};
+export const shown = (value: unknown): string => (value === undefined ? "nothing" : show(value));
 
 const deepest = 200;
 

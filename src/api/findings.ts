@@ -37,7 +37,7 @@ export const errorIf = (path: string, fault: string | undefined): readonly Findi
 
 /** The path of a member, in brackets where it is no plain field name: `spec.labels["a.b/c"]`. */
 export const member = (path: string, name: string): string =>
-  /^[A-Za-z_]\w{0,80}$/.test(name) ? `${path}.${name}` : `${path}[${show(name)}]`;
+  /^[A-Za-z_]\w{0,80}$/.test(name) ? `${path}${path === "" ? "" : "."}${name}` : `${path}[${show(name)}]`;
 
 /** Indexes of the values that an earlier one equals. */
 export const repeated = (values: readonly unknown[]): readonly number[] => {

@@ -46,7 +46,12 @@ interface Workload {
 const servedTypes = Object.values(typeUrls);
 
 /** Holds the snapshot and what is made from it; a batch of events makes anew only what it touches. */
-export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler => {
+export const createCompiler = (
+  mesh: MeshConfig = defaultMeshConfig,
+  failed: (what: string, error: Error) => void = (_, error) => {
+    throw error;
+  },
+): Compiler => {
   let snapshot = emptySnapshot(mesh);
   let chosen: ReadonlySet<string> = new Set();
   const bases = new Map<string, Scope>();
@@ -61,7 +66,7 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
     const key = families.join();
     const known = bases.get(key);
     if (known !== undefined) return known;
-    const base = createScope(snapshot, nobody(families), undefined);
+    const base = createScope(snapshot, nobody(families), undefined, failed);
     base.update(snapshot, hostsOf(snapshot));
     base.settle();
     bases.set(key, base);
@@ -73,7 +78,7 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
     const known = scopes.get(client.key);
     if (known !== undefined) return known;
     const isApart = client.sidecar !== undefined || client.filters.length > 0 || !client.isRedirected;
-    const scope = createScope(snapshot, client, isApart ? undefined : baseOf(client.families));
+    const scope = createScope(snapshot, client, isApart ? undefined : baseOf(client.families), failed);
     scope.update(snapshot, hostsOf(snapshot));
     scope.settle();
     scopes.set(client.key, scope);
@@ -142,16 +147,44 @@ export const createCompiler = (mesh: MeshConfig = defaultMeshConfig): Compiler =
       const pod = snapshot.pods.get(key);
       if (pod === undefined) continue;
       const client = currentClientOf(pod);
-      workload.inbound.update(snapshot, pod, client);
+      try {
+        workload.inbound.update(snapshot, pod, client);
+      } catch (error) {
+        failed(`what pod ${key} serves`, error as Error);
+      }
       workload.inbound.view.commit();
       if (isTouched) resumes.push(...move(workload, pod, client));
     }
     return resumes;
   };
 
+  /** An object that the model cannot take is left out, and all others are taken. */
+  const taken = (events: readonly ObjectEvent[]): readonly ObjectEvent[] => {
+    try {
+      applyEvents(snapshot, events);
+      return events;
+    } catch (error) {
+      const [event] = events;
+      if (events.length > 1 || event === undefined) {
+        const middle = events.length >> 1;
+        return [...taken(events.slice(0, middle)), ...taken(events.slice(middle))];
+      }
+      failed(`${event.kind} ${event.namespace}/${event.name}`, error as Error);
+      return [];
+    }
+  };
+
+  const next = (events: readonly ObjectEvent[]): ReturnType<typeof applyEvents> => {
+    try {
+      return applyEvents(snapshot, events);
+    } catch {
+      return applyEvents(snapshot, taken(events));
+    }
+  };
+
   const apply = (events: readonly ObjectEvent[]): void => {
-    const { snapshot: next, diff } = applyEvents(snapshot, events);
-    snapshot = next;
+    const { snapshot: latest, diff } = next(events);
+    snapshot = latest;
     quarantine.follow(snapshot.envoyFilters);
     if (diff.clients) chosen = chosenLabels(snapshot);
     updateScopes(diff.hosts);

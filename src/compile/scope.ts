@@ -73,7 +73,10 @@ const unknownOf = ({ sidecar, snapshot }: Lookup): UnknownTraffic => {
   return outboundClusterName(egressProxy.host, egressProxy.port, egressProxy.subset);
 };
 
-export const createScope = (first: Snapshot, client: Client, base: Scope | undefined): Scope => {
+/** Told of a host, or a port that hosts share, that could not be compiled. */
+export type CompileFailed = (what: string, error: Error) => void;
+
+export const createScope = (first: Snapshot, client: Client, base: Scope | undefined, failed: CompileFailed): Scope => {
   const { mesh } = first;
   const view = createView();
   const places = new Map<string, { readonly place: ProxyPlace; readonly view: WritableView }>();
@@ -210,12 +213,24 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     return { ...output, ports: reuseParts(outputs.get(host)?.ports, output.ports) };
   };
 
+  /** What nobody foresaw costs this host, or port, its last change, and no other anything. */
+  const succeeds = (what: string, work: () => unknown): boolean => {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      failed(what, error as Error);
+      return false;
+    }
+  };
+
   const update: Scope["update"] = (snapshot, hosts, below) => {
     lookup = createLookup(snapshot, client);
     const ids = new Set<ResourceId>();
     const ports = new Set<number>();
     for (const host of hosts) {
-      const after = compile(host);
+      let after: EncodedOutput | undefined;
+      if (!succeeds(host, () => (after = compile(host)))) continue;
       if (after === undefined && !outputs.has(host)) continue;
       const touched = replace(host, after);
       for (const id of touched.ids) ids.add(id);
@@ -228,7 +243,7 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
     for (const id of below?.ids ?? nothing) if (isOwn(id)) ids.add(id);
     for (const id of ids) settle(id);
     for (const port of ports) known.delete(port);
-    for (const port of ports) writePort(port);
+    for (const port of ports) succeeds(`port ${port}`, () => writePort(port));
     if (ports.size > 0 && (lookup.sidecar?.httpProxies.length ?? 0) > 0) writeProxyRoutes();
     return { ids, ports };
   };

@@ -81,13 +81,9 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
     for (const listener of listeners) listener(change);
   };
 
-  const setTrust = (next: Trust): void => {
+  const hold = (next: Trust): void => {
     const before = bundleOf(trust);
-    trust = enforce(
-      pruneTrust(next, Date.now()),
-      target.rootsPem,
-      Date.now() + distributionMilliseconds + overlapMilliseconds,
-    );
+    trust = next;
     clearTimeout(pruning);
     const expiry = nextExpiry(trust);
     if (expiry !== undefined && !stopped) {
@@ -97,15 +93,21 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
     if (bundleOf(trust) !== before) tell("trust");
   };
 
+  const enforced = (next: Trust, lifetimeMilliseconds: number): Trust =>
+    enforce(pruneTrust(next, Date.now()), target.rootsPem, Date.now() + lifetimeMilliseconds);
+
+  const setTrust = (next: Trust): void => hold(enforced(next, distributionMilliseconds + overlapMilliseconds));
+
   /** Adds what is known here to what replicas have written, and is tried again until it succeeds. */
   const persist = async (): Promise<void> => {
     try {
+      let written = trust;
       await store.update(trustSecret, (data) => {
-        const merged = mergeTrust(readOrForget(data), trust);
-        trust = enforce(pruneTrust(merged, Date.now()), target.rootsPem, Date.now() + overlapMilliseconds);
-        return { [trustKey]: writeTrust(trust) };
+        written = enforced(mergeTrust(readOrForget(data), trust), overlapMilliseconds);
+        return { [trustKey]: writeTrust(written) };
       });
       isPersisted = true;
+      hold(written);
     } catch (error) {
       isPersisted = false;
       failed(error as Error);
@@ -199,16 +201,19 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
     work = work.then(() => (stopped ? undefined : step())).catch(failed);
   };
 
-  const secretChanged: LiveAuthority["secretChanged"] = (name, data) => {
+  /** What counts depends on the authority in force, and so on all changes before this one. */
+  const follow = async (name: string, data: SecretData | undefined): Promise<void> => {
     clearTimeout(removals.get(name));
     removals.delete(name);
-    if (name === trustSecret) return enqueue(followTrust);
+    if (name === trustSecret) return followTrust();
     if (name === selfMadeSecret && target.origin === "operator") return;
-    if (data !== undefined) return enqueue(() => offer(name, data));
+    if (data !== undefined) return offer(name, data);
     options.judged?.(name, undefined);
     if (name === operatorSecret && target.origin === "self-made") return;
     awaitReturn(name);
   };
+
+  const secretChanged: LiveAuthority["secretChanged"] = (name, data) => enqueue(() => follow(name, data));
 
   const kept = readOrForget(await store.read(trustSecret));
   setTrust(kept);

@@ -69,7 +69,12 @@ export const createConfiguration = ({
         for (const resource of secretResources(issued)) secrets.set(typeUrls.secret, resource);
         secrets.commit();
       };
-      const subscription = await certificates.subscribe(proxy.namespace, proxy.serviceAccount, write);
+      const subscription = await certificates
+        .subscribe(proxy.namespace, proxy.serviceAccount, write)
+        .catch((error: Error) => {
+          workload.release();
+          throw error;
+        });
       write(subscription.current);
       let tracked: TrackedStream | undefined;
       return {

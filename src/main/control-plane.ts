@@ -97,7 +97,12 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     },
     failed: (error) => logger.error({ error: error.message }, "following the authority's Secrets"),
   });
-  const compiler = createCompiler(mesh);
+  const compiler = createCompiler(mesh, (what, error) =>
+    logger.error(
+      { what, error: error.message, stack: error.stack },
+      "could not be compiled; its last version stays in force",
+    ),
+  );
   const keepLastGood = createLastGood();
   const tracker = trackProxies(compiler);
   const statuses = createStatusReporter({

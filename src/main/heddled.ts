@@ -24,6 +24,8 @@ import { createStatusWriter } from "./status/writer.js";
 import { keepWebhookBundles } from "./webhook-bundles.js";
 
 const tokenAudience = "istio-ca";
+/** Much longer than a watch is behind, and short of the webhook's time-out. */
+const namespacePatienceMilliseconds = 2000;
 
 const settings = await readSettings(process.env);
 const logger = pino({ level: settings.logLevel, redact: ["token", "authorization", "privateKeyPem"] });
@@ -89,6 +91,7 @@ plane = await startControlPlane({
       logger.warn({ namespace, pod, outcome, reason }, "a pod gets no sidecar");
       recordEvent(eventOfPod(notice));
     },
+    patienceMilliseconds: namespacePatienceMilliseconds,
   }),
   host: settings.host,
   xdsPort: settings.xdsPort,
@@ -137,7 +140,7 @@ const bundles = keepWebhookBundles({
 });
 const roots = keepRootCertificates({
   client,
-  namespaces: () => compiler.snapshot().namespaces.keys(),
+  namespaces: () => compiler.snapshot().namespaces,
   bundle: () => authority.rootsPem,
   failed,
 });

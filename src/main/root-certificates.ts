@@ -4,7 +4,7 @@ import { createKeeper } from "./keeper.js";
 
 export interface RootCertificatesOptions {
   readonly client: ApiClient;
-  readonly namespaces: () => Iterable<string>;
+  readonly namespaces: () => ReadonlyMap<string, { readonly metadata?: { readonly uid?: string } }>;
   readonly bundle: () => string;
   readonly failed: (error: Error) => void;
 }
@@ -29,11 +29,13 @@ export const keepRootCertificates = (options: RootCertificatesOptions): RootCert
   const { client } = options;
   const current = new Map<string, string>();
   let isListed = false;
-  /** Namespaces that are going away or gone take nothing; one that is made anew does. */
-  const closed = new Set<string>();
+  /** Namespaces that are going away or gone take nothing, by their uid: one that is made anew does, however soon. */
+  const closed = new Map<string, string | undefined>();
+  const uidOf = (namespace: string): string | undefined => options.namespaces().get(namespace)?.metadata?.uid;
 
   const write = async (namespace: string): Promise<void> => {
     const bundle = options.bundle();
+    const uid = uidOf(namespace);
     const collection = `/api/v1/namespaces/${namespace}/configmaps`;
     const body = {
       apiVersion: "v1",
@@ -48,7 +50,7 @@ export const keepRootCertificates = (options: RootCertificatesOptions): RootCert
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       const isGoing = error.status === 403 && error.message.includes("being terminated");
-      if (isGoing || (error.status === 404 && !current.has(namespace))) closed.add(namespace);
+      if (isGoing || (error.status === 404 && !current.has(namespace))) closed.set(namespace, uid);
       else if (error.status === 404) current.delete(namespace);
       // At a conflict another replica was quicker, and the watch will say with what.
       else if (error.status !== 409) throw error;
@@ -59,9 +61,10 @@ export const keepRootCertificates = (options: RootCertificatesOptions): RootCert
     wrong: () => {
       if (!isListed) return [];
       const bundle = options.bundle();
-      const namespaces = new Set(options.namespaces());
-      for (const namespace of closed) if (!namespaces.has(namespace)) closed.delete(namespace);
-      return [...namespaces].filter((namespace) => current.get(namespace) !== bundle && !closed.has(namespace));
+      const namespaces = options.namespaces();
+      for (const [namespace, uid] of closed)
+        if (!namespaces.has(namespace) || uidOf(namespace) !== uid) closed.delete(namespace);
+      return [...namespaces.keys()].filter((namespace) => current.get(namespace) !== bundle && !closed.has(namespace));
     },
     write,
     failed: (error) => options.failed(new Error(`cannot keep a ConfigMap ${name}: ${error.message}`)),

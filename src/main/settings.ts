@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { hostname } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { type MeshConfig, readMeshConfig } from "../api/meshconfig.js";
 import type { RotationSettings } from "./control-plane.js";
@@ -49,6 +49,12 @@ const readIfThere = async (path: string): Promise<string> => {
     throw error;
   }
 };
+
+type Interfaces = Readonly<Record<string, readonly { readonly family: "IPv4" | "IPv6" }[] | undefined>>;
+
+/** A kernel without IPv6 refuses to listen on `::`, which elsewhere takes both families. */
+export const listenHostOf = (interfaces: Interfaces): string =>
+  Object.values(interfaces).some((addresses) => addresses?.some(({ family }) => family === "IPv6")) ? "::" : "0.0.0.0";
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -104,7 +110,7 @@ export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Sett
     clusterId: environment["CLUSTER_ID"] ?? "Kubernetes",
     network: environment["NETWORK"] ?? "",
     logLevel: environment["LOG_LEVEL"] ?? "info",
-    host: environment["LISTEN_HOST"] ?? "::",
+    host: environment["LISTEN_HOST"] ?? listenHostOf(networkInterfaces()),
     xdsPort: readPort(environment, "XDS_PORT", 15012),
     monitoringPort: readPort(environment, "MONITORING_PORT", 15014),
     webhookPort: readPort(environment, "WEBHOOK_PORT", 15017),

@@ -93,8 +93,6 @@ export const createApiClient = (kubeConfig: KubeConfig): ApiClient => {
       const lines = createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY });
       await new Promise<void>((resolve, reject) => {
         response.on("error", reject);
-        // The interface passes the error on as its own, which would end the process if nobody listened.
-        lines.on("error", reject);
         response.on("close", resolve);
         // The interface hands on the error of what it reads, and nobody listening would end the process.
         lines.on("error", reject);

@@ -17,8 +17,9 @@ const reviewOf = (object: unknown, request: object = {}): string =>
   });
 
 const pod = { metadata: { name: "web" }, spec: { containers: [{ name: "app", image: "app" }] } };
+const lists = (depth: number): string => "[".repeat(depth) + "]".repeat(depth);
 const nested = (depth: number): string =>
-  reviewOf({ metadata: {}, spec: { deep: 0 } }).replace('"deep":0', `"deep":${"[".repeat(depth)}${"]".repeat(depth)}`);
+  reviewOf({ metadata: {}, spec: { deep: 0 } }).replace('"deep":0', `"deep":${lists(depth)}`);
 
 const started = async (): Promise<{ readonly server: AdmissionServer; readonly ca: string }> => {
   const certificate = await makeCertificate();
@@ -38,6 +39,8 @@ const bad: readonly (readonly [name: string, body: string, status: number, conte
   ["null", "null", 400],
   ["over 3 MiB", reviewOf({ ...pod, padding: "x".repeat(3 * 1024 * 1024) }), 413],
   ["nested 100,000 deep", nested(100_000), 200],
+  ["nested 100,000 deep, not a review", lists(100_000), 400],
+  ["of a kind nested 100,000 deep", reviewOf(pod, { kind: 0 }).replace('"kind":0', `"kind":${lists(100_000)}`), 200],
   ["__proto__", reviewOf(pod).replace('"uid"', '"__proto__":{"polluted":1},"uid"'), 400],
   ["constructor.prototype", reviewOf(pod).replace('"uid"', '"constructor":{"prototype":{"polluted":1}},"uid"'), 400],
   ["text/plain", reviewOf(pod), 415, "text/plain"],

@@ -194,5 +194,4 @@ export const loadBalancerSchema = Type.Object(
 export type ConsistentHash = Static<typeof consistentHashSchema>;
 export type LocalityLbSetting = Static<typeof localityLbSettingSchema>;
 export type ZoneAwareLbSetting = Static<typeof zoneAwareLbSettingSchema>;
-export type Warmup = Static<typeof warmupSchema>;
 export type LoadBalancerSettings = Static<typeof loadBalancerSchema>;

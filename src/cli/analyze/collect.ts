@@ -10,6 +10,7 @@ import { meshServicesOf } from "../../model/analysis/hosts.js";
 import { type AnalysisObjects, buildAnalysisIndex } from "../../model/analysis/index.js";
 import { push } from "../../model/analysis/named.js";
 import type { WorkloadTemplate } from "../../model/analysis/workloads.js";
+import { type CoreKind, isCoreKind, readCore } from "./core-shape.js";
 import type { Location, SourceObject, Unreadable } from "./documents.js";
 
 /** One finding as it is shown. */
@@ -94,6 +95,13 @@ export const collect = (
   const podTemplates: WorkloadTemplate[] = [];
   const gateways = new Set<string>();
   const alone: Report[] = [];
+  const tell = (source: SourceObject, finding: Finding): void => {
+    const { kind, namespace, name } = source;
+    const code = finding.severity === "error" ? "HDL0001" : "HDL0002";
+    const { path, message } = finding;
+    const location = source.locate(path);
+    alone.push({ code, level: levelOf(code, finding), kind, namespace, name, path, message, location });
+  };
   const keep = (kind: string, source: SourceObject, value: unknown): void => {
     sources.set(idOf(kind, source.namespace, source.name), source);
     push(valid, kind, value);
@@ -101,27 +109,30 @@ export const collect = (
   for (const source of kept.values()) {
     const { kind, namespace, name, value } = source;
     const configurationKind = configurationKindOf(source);
-    const template = Object.hasOwn(templates, kind) ? at(value, templates[kind]!) : undefined;
+    const templatePath = Object.hasOwn(templates, kind) ? templates[kind]! : [];
+    const template = templatePath.length === 0 ? undefined : (at(value, templatePath) ?? undefined);
+    const core = (of: CoreKind, part: unknown, path: string, take: (object: unknown) => void): void => {
+      sources.set(idOf(kind, namespace, name), source);
+      const read = readCore(of, part, path);
+      if ("object" in read) take(read.object);
+      else for (const finding of read.findings) tell(source, finding);
+    };
     if (configurationKind !== undefined) {
       const { object, findings } = readConfigObject(definitionOf(configurationKind), value);
       const values =
         configurationKind === "EnvoyFilter" && object !== undefined
           ? envoyFilterValueFindings(object as EnvoyFilter)
           : [];
-      for (const finding of [...findings, ...values]) {
-        const code = finding.severity === "error" ? "HDL0001" : "HDL0002";
-        const { path, message } = finding;
-        const location = source.locate(path);
-        alone.push({ code, level: levelOf(code, finding), kind, namespace, name, path, message, location });
-      }
+      for (const finding of [...findings, ...values]) tell(source, finding);
       sources.set(idOf(kind, namespace, name), source);
       if (object !== undefined) keep(kind, source, object);
     } else if (template !== undefined) {
-      sources.set(idOf(kind, namespace, name), source);
-      podTemplates.push({ kind, namespace, name, pod: template as WorkloadTemplate["pod"] });
+      core("Pod", template, templatePath.join("."), (pod) => {
+        podTemplates.push({ kind, namespace, name, pod: pod as WorkloadTemplate["pod"] });
+      });
     } else if (kind === "Gateway" && groupOf(source.apiVersion) === "networking.istio.io") {
       gateways.add(`${namespace}/${name}`);
-    } else if (isOfCore(source) && ["Namespace", "Service", "Pod"].includes(kind)) keep(kind, source, value);
+    } else if (isOfCore(source) && isCoreKind(kind)) core(kind, value, "", (object) => keep(kind, source, object));
   }
   const list = <Key extends keyof AnalysisObjects>(kind: string): NonNullable<AnalysisObjects[Key]> =>
     (valid.get(kind) ?? []) as unknown as NonNullable<AnalysisObjects[Key]>;

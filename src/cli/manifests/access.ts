@@ -43,7 +43,7 @@ export const access = (context: Context): readonly Manifest[] => [
       apiGroups: [""],
       resources: ["configmaps"],
       resourceNames: ["istio-ca-root-cert"],
-      verbs: [...read, "update", "patch"],
+      verbs: [...read, "update"],
     },
     {
       apiGroups: ["admissionregistration.k8s.io"],

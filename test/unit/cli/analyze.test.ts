@@ -93,6 +93,37 @@ test("text names file, line and column, the field and the cure; findings at the 
   );
 });
 
+test("what is wrong with a Service or a pod that the API server would refuse is a finding, and the rest is looked at", async () => {
+  const texts = [
+    "apiVersion: v1\nkind: Service\nmetadata: { name: a }\nspec:\n  ports:\n    - { name: 8080, port: 80 }\n",
+    "apiVersion: v1\nkind: Service\nmetadata: { name: b }\nspec:\n  ports: [null]\n",
+    "apiVersion: v1\nkind: Service\nmetadata: { name: c, labels: null }\nspec: { clusterIPs: 10.0.0.1, ports: }\n",
+    "apiVersion: v1\nkind: Pod\nmetadata: { name: d, labels: { version: 1 } }\nspec: { containers: [null] }\n",
+    "apiVersion: v1\nkind: Namespace\nmetadata: { name: e, labels: [] }\n",
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: f }\nspec: { template: { spec: { containers: {} } } }\n",
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: g }\nspec: { template: }\n",
+  ];
+  put("odd.yml", texts.join("---\n"));
+  const { exitCode, output } = await run(["odd.yml", "rules.yaml", "services.yaml"], { output: "json" });
+  rmSync(join(folder, "odd.yml"));
+  assert.is(exitCode, 1);
+  const { findings } = JSON.parse(output) as { findings: { code: string; resource: string; path: string }[] };
+  const of = (wanted: string) => findings.filter(({ code }) => code === wanted);
+  assert.equal(
+    of("HDL0001").map(({ resource, path }) => [resource, path]),
+    [
+      ["a", "spec.ports[0].name"],
+      ["b", "spec.ports[0]"],
+      ["c", "spec.clusterIPs"],
+      ["d", "metadata.labels.version"],
+      ["d", "spec.containers[0]"],
+      ["e", "metadata.labels"],
+      ["f", "spec.template.spec.containers"],
+    ],
+  );
+  assert.is(of("HDL0103").length, 1);
+});
+
 test("below the threshold the exit code is 0, at it 1; suppressed findings do not count", async () => {
   assert.is((await run(["services.yaml"])).exitCode, 0);
   assert.is((await run(["services.yaml"], { failureThreshold: "info" })).exitCode, 1);

@@ -133,4 +133,34 @@ test("a proxy is given layers only under its own uid", () => {
   assert.is(compiler.attach("shop", "stranger", "uid"), undefined);
 });
 
+test("an object that the model cannot take costs itself alone", () => {
+  const failures: string[] = [];
+  const compiler = createCompiler(undefined, (what) => failures.push(what));
+  const odd = { kind: "Service", namespace: "shop", name: "odd", object: { spec: { ports: 7 } } } as never;
+  const shape: ServiceShape = { index: 1, name: "s1", namespace: "shop", portName: "http", port: 80, headless: false };
+  compiler.apply([pod, odd, serviceEvent(shape), sliceEvent(shape, [1])]);
+  assert.equal(failures, ["Service shop/odd"]);
+  const names = Object.keys(contentOf(attach(compiler)));
+  assert.ok(names.some((name) => name.endsWith("outbound|80||s1.shop.svc.cluster.local")));
+});
+
+test("what cannot be compiled costs itself alone", () => {
+  const failures: string[] = [];
+  const compiler = createCompiler(undefined, (what) => failures.push(what));
+  compiler.apply([pod]);
+  const workload = attach(compiler);
+  const shape = (index: number): ServiceShape => ({
+    ...{ index, name: `s${index}`, namespace: "shop", portName: "http", port: 80, headless: false },
+  });
+  const odd = serviceEvent({ ...shape(2), port: Number.NaN });
+  compiler.apply([serviceEvent(shape(1)), odd, serviceEvent(shape(3))]);
+  assert.ok(failures.includes("port NaN"), failures.join());
+  const names = Object.keys(contentOf(workload));
+  for (const name of ["s1", "s3"])
+    assert.ok(
+      names.some((each) => each.endsWith(`outbound|80||${name}.shop.svc.cluster.local`)),
+      name,
+    );
+});
+
 test.run();

@@ -159,6 +159,50 @@ test("a changed self-made Secret takes over too, unless the operator's is in for
   await authority.stop();
 });
 
+test("events of both Secrets at once leave the operator's in force, and one that goes again at once is gone", async () => {
+  const memory = createMemorySecrets();
+  const { authority, failures } = await opened(memory);
+  const selfMade = authority.fingerprint;
+  const cacerts = await makeSecret();
+  const signs = next(authority, "signer");
+  authority.secretChanged("cacerts", cacerts);
+  authority.secretChanged("istio-ca-secret", await memory.read("istio-ca-secret"));
+  await signs;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.is(authority.origin, "operator");
+  const back = next(authority, "signer");
+  authority.secretChanged("cacerts", undefined);
+  await back;
+  assert.is(authority.fingerprint, selfMade);
+
+  const trusted = next(authority, "trust");
+  authority.secretChanged("cacerts", await makeSecret());
+  authority.secretChanged("cacerts", undefined);
+  await trusted;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.is(authority.fingerprint, selfMade);
+  assert.equal(failures, []);
+  await authority.stop();
+});
+
+test("roots that another replica has written are told of when they are found at writing", async () => {
+  const store = createMemorySecrets();
+  const [one, two] = [await opened(store), await opened(store)];
+  const first = next(one.authority, "signer");
+  one.authority.secretChanged("cacerts", await makeSecret());
+  await first;
+  let told = "";
+  two.authority.onChange((change) => {
+    if (change === "trust") told = two.authority.rootsPem;
+  });
+  const second = next(two.authority, "signer");
+  two.authority.secretChanged("cacerts", await makeSecret());
+  await second;
+  assert.is(two.authority.rootsPem.match(/BEGIN/g)?.length, 3);
+  assert.is(told, two.authority.rootsPem);
+  for (const { authority } of [one, two]) await authority.stop();
+});
+
 test("replicas that see the change at different times agree on the bundle", async () => {
   const store = createMemorySecrets();
   const [one, two] = [await opened(store), await opened(store)];
