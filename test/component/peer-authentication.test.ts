@@ -268,6 +268,33 @@ test("a namespace that goes from PERMISSIVE to STRICT and back under load loses 
   });
 });
 
+test("open connections: those in mutual TLS outlast a move to STRICT, those in plaintext end with the drain", async ({
+  mesh,
+}) => {
+  await mesh.apply(
+    join(
+      service("held", { tcp: [7070, 7070] }, { namespace: "moving" }),
+      echoPod("held", "held", {
+        namespace: "moving",
+        annotations: { "proxy.istio.io/config": JSON.stringify({ drainDuration: "2s" }) },
+      }),
+      policy("moving", "held", { selector: { matchLabels: { app: "held" } }, mtls: { mode: "PERMISSIVE" } }),
+    ),
+  );
+  const connected = async (): Promise<number> =>
+    (await mesh.exec("held", "ss", "-Htn", "state", "established", "sport", "=", ":7070")).trim().split("\n").length;
+  // Neither side says anything after the first word: who is left alone gives up after these eight seconds.
+  const hold = (pod: string) =>
+    one(mesh, pod, "tcp://held.moving:7070", { body: "hello", untilClose: true, timeoutMilliseconds: 8000 });
+  const held = [hold("client"), hold("outside")];
+  await eventually("both are connected", async () => (await connected()) === 2);
+  await mesh.apply(policy("moving", "held", { selector: { matchLabels: { app: "held" } }, mtls: { mode: "STRICT" } }));
+  const [inMesh, outside] = await Promise.all(held);
+  for (const answer of [inMesh, outside]) assert.is(answer!.body, "hello");
+  assert.is(inMesh!.error, "timeout", `in mutual TLS, closed after ${inMesh!.milliseconds} ms`);
+  assert.is.not(outside!.error, "timeout", "plaintext");
+});
+
 test("a namespace goes to DISABLE and back without loss, if clients send plaintext first", async ({ mesh }) => {
   await underLoad(mesh, async (more) => {
     await mesh.apply(rule("moving", "DISABLE"));
