@@ -67,7 +67,9 @@ streams(
     try {
       const event = await eventually("an Event", () =>
         heddled.api.list("events").find(({ reason }) => reason === "ConfigurationRejected"),
-      );
+      ).catch((error: Error) => {
+        throw new Error(`${error.message}; heddled's log:\n${heddled.log()}`);
+      });
       const { kind, name, uid } = event["involvedObject"] as ApiObject["metadata"];
       assert.equal([kind, name, uid], ["Pod", "cart-1", "uid-cart-1"]);
       assert.match(String(event["message"]), /rejected Cluster .*: bad cluster/);
