@@ -2,6 +2,7 @@ import { type Static, Type } from "typebox";
 import { error, errorIf, member, show, warning } from "../findings.js";
 import { type ConfigObject, defineKind } from "../kind.js";
 import { checkSelector } from "../names.js";
+import { podSelector } from "../selector.js";
 import { networkingGroup } from "./group.js";
 
 const closed = { additionalProperties: false } as const;
@@ -9,29 +10,9 @@ const closed = { additionalProperties: false } as const;
 const spec = Type.Object(
   {
     selector: Type.Optional(
-      Type.Object(
-        {
-          matchLabels: Type.Optional(
-            Type.Record(
-              Type.String(),
-              Type.String({
-                maxLength: 63,
-                "x-kubernetes-validations": [
-                  {
-                    rule: "!self.contains('*')",
-                    message: "a selector knows no wildcard; write the label's whole value",
-                  },
-                ],
-              }),
-              { maxProperties: 256, description: "Labels that a pod must all have to be selected." },
-            ),
-          ),
-        },
-        {
-          ...closed,
-          description:
-            "The pods that these settings are for; all of the namespace if unset, of the mesh in its root namespace.",
-        },
+      podSelector(
+        256,
+        "The pods that these settings are for; all of the namespace if unset, of the mesh in its root namespace.",
       ),
     ),
     concurrency: Type.Optional(

@@ -2,6 +2,7 @@ import { type Static, Type } from "typebox";
 import { error, errorIf, member, show, warning } from "../findings.js";
 import { type ConfigObject, defineKind, type Finding } from "../kind.js";
 import { checkSelector, portFault } from "../names.js";
+import { podSelector } from "../selector.js";
 import { securityGroup, securityVersions } from "./group.js";
 
 const closed = { additionalProperties: false } as const;
@@ -16,29 +17,9 @@ const mode = Type.Optional(
 const spec = Type.Object(
   {
     selector: Type.Optional(
-      Type.Object(
-        {
-          matchLabels: Type.Optional(
-            Type.Record(
-              Type.String(),
-              Type.String({
-                maxLength: 63,
-                "x-kubernetes-validations": [
-                  {
-                    rule: "!self.contains('*')",
-                    message: "a selector knows no wildcard; write the label's whole value",
-                  },
-                ],
-              }),
-              { maxProperties: 4096, description: "Labels that a pod must all have to be selected." },
-            ),
-          ),
-        },
-        {
-          ...closed,
-          description:
-            "The pods of the namespace that this is for; all of them if unset, in the root namespace all of the mesh.",
-        },
+      podSelector(
+        4096,
+        "The pods of the namespace that this is for; all of them if unset, in the root namespace all of the mesh.",
       ),
     ),
     mtls: Type.Optional(
