@@ -2,45 +2,19 @@ import { show } from "../../api/findings.js";
 import type { Sidecar } from "../../api/networking/sidecar.js";
 import { hostMatches, isExportedTo } from "../hosts.js";
 import type { MeshService } from "../service.js";
-import { type CodedFinding, enumerate, found } from "./finding.js";
+import { type CodedFinding, found } from "./finding.js";
 import { completionOf } from "./hosts.js";
 import type { AnalysisIndex } from "./index.js";
-import { byAge, keyOf, namespaceOf } from "./named.js";
+import { namespaceOf } from "./named.js";
+import { checkRivals, type Exclusive } from "./rivals.js";
 import { checkSelector, mayExist } from "./scope.js";
-import { selectedBy } from "./workloads.js";
 
-const labelsOf = ({ spec }: Sidecar): Readonly<Record<string, string>> => spec.workloadSelector?.labels ?? {};
-const isForAll = (sidecar: Sidecar): boolean => Object.keys(labelsOf(sidecar)).length === 0;
-
-const checkRivals = (index: AnalysisIndex, object: Sidecar): readonly CodedFinding[] => {
-  const namespace = namespaceOf(object);
-  const older = (index.sidecars().get(namespace) ?? []).filter(
-    (other) => keyOf(other) !== keyOf(object) && byAge(other, object) < 0 && isForAll(other) === isForAll(object),
-  );
-  const [first] = older;
-  if (first === undefined) return [];
-  if (isForAll(object))
-    return [
-      found(
-        "HDL0402",
-        "spec.workloadSelector",
-        `there is none, and Sidecar ${keyOf(first)} without one is taken for the namespace; merge the two, or add a selector`,
-      ),
-    ];
-  const own = selectedBy(index.workloads(), namespace, labelsOf(object));
-  for (const rival of older) {
-    const theirs = new Set(selectedBy(index.workloads(), namespace, labelsOf(rival)));
-    const shared = own.filter((workload) => theirs.has(workload));
-    if (shared.length > 0)
-      return [
-        found(
-          "HDL0402",
-          "spec.workloadSelector.labels",
-          `${enumerate(shared.map(({ kind, name }) => `${kind} ${name}`))}: Sidecar ${keyOf(rival)} selects the same and is taken; merge the two, or make the selectors exclude each other`,
-        ),
-      ];
-  }
-  return [];
+const exclusive: Exclusive<Sidecar> = {
+  kind: "Sidecar",
+  code: "HDL0402",
+  selectorPath: "spec.workloadSelector",
+  labelsPath: "spec.workloadSelector.labels",
+  labelsOf: ({ spec }) => spec.workloadSelector?.labels ?? {},
 };
 
 const importsSomething = (index: AnalysisIndex, own: string, namespace: string, pattern: string): boolean => {
@@ -86,8 +60,11 @@ const checkEgress = (index: AnalysisIndex, object: Sidecar): readonly CodedFindi
   );
 };
 
-export const checkSidecarReferences = (index: AnalysisIndex, object: Sidecar): readonly CodedFinding[] => [
-  ...checkRivals(index, object),
-  ...checkEgress(index, object),
-  ...checkSelector(index, namespaceOf(object), labelsOf(object), "spec.workloadSelector.labels"),
-];
+export const checkSidecarReferences = (index: AnalysisIndex, object: Sidecar): readonly CodedFinding[] => {
+  const namespace = namespaceOf(object);
+  return [
+    ...checkRivals(exclusive, index, object, index.sidecars().get(namespace) ?? [], "namespace"),
+    ...checkEgress(index, object),
+    ...checkSelector(index, namespace, exclusive.labelsOf(object), exclusive.labelsPath),
+  ];
+};
