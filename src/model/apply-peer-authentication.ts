@@ -1,9 +1,10 @@
 import type { PeerAuthentication } from "../api/security/peer-authentication.js";
+import { byAge } from "./age.js";
 import type { Editing, Effects } from "./editing.js";
 import { serviceOfSlice } from "./kubernetes-service.js";
 import { type MtlsRules, mtlsModesOf, peerAuthenticationsOf, plaintextKey } from "./peer-authentication.js";
 import { type Labels, selects } from "./selector.js";
-import { byAge, namespaceOf } from "./snapshot.js";
+import { namespaceOf } from "./snapshot.js";
 
 /** Namespaces whose policies differ; all that hold workloads if the mesh's own mode does. */
 const namespacesOf = (edit: Editing, before: MtlsRules, after: MtlsRules, changed: Iterable<string>): Set<string> => {

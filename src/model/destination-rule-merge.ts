@@ -1,5 +1,6 @@
 import type { Finding } from "../api/kind.js";
 import type { DestinationRule, Subset, TrafficPolicy } from "../api/networking/destination-rule.js";
+import { byAge } from "./age.js";
 import { exportTargets } from "./hosts.js";
 
 /** What the DestinationRules of one namespace say of one host together. */
@@ -19,12 +20,8 @@ export interface MergedDestinationRule {
   readonly findings: readonly { readonly key: string; readonly finding: Finding }[];
 }
 
-const ageOf = ({ metadata }: DestinationRule): string => (metadata?.creationTimestamp as string | undefined) ?? "";
 const nameOf = ({ metadata }: DestinationRule): string => metadata?.name ?? "";
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
-const byAge = (a: DestinationRule, b: DestinationRule): number =>
-  compare(ageOf(a), ageOf(b)) || compare(nameOf(a), nameOf(b));
 
 /** A rule that selects clients does so in its own namespace. */
 const exportedTo = (rule: DestinationRule, namespace: string, fallback: readonly string[]): ReadonlySet<string> => {

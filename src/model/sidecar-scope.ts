@@ -1,9 +1,10 @@
 import type { Sidecar, SidecarEgressListener } from "../api/networking/sidecar.js";
+import { byAge } from "./age.js";
 import { qualifiedHost } from "./host.js";
 import { hostMatches } from "./hosts.js";
 import { type Labels, selects } from "./selector.js";
 import type { MeshService } from "./service.js";
-import { byAge, type Snapshot } from "./snapshot.js";
+import type { Snapshot } from "./snapshot.js";
 
 /** `namespace/host` of an egress listener, its short forms resolved. */
 interface Import {
