@@ -10,11 +10,11 @@ import type {
   HttpRewrite,
   HttpRoute,
   RouteDestination,
-  StringMatch,
   TcpRoute,
   TlsRoute,
   Destination as WrittenDestination,
 } from "../api/networking/virtual-service.js";
+import type { RuntimeMatch } from "../api/networking/virtual-service-match.js";
 import { qualifiedHost } from "./host.js";
 
 /** Where traffic goes; the host is a full name. Without a port: the host's only one, or the one that was called. */
@@ -39,16 +39,9 @@ export interface StaticMatch {
   readonly gateways?: readonly string[] | undefined;
 }
 
-export interface HttpMatch extends StaticMatch {
+export interface HttpMatch extends StaticMatch, RuntimeMatch {
   readonly name?: string | undefined;
-  readonly uri?: StringMatch | undefined;
   readonly ignoreUriCase?: boolean | undefined;
-  readonly scheme?: StringMatch | undefined;
-  readonly method?: StringMatch | undefined;
-  readonly authority?: StringMatch | undefined;
-  readonly headers?: Readonly<Record<string, StringMatch>> | undefined;
-  readonly withoutHeaders?: Readonly<Record<string, StringMatch>> | undefined;
-  readonly queryParams?: Readonly<Record<string, StringMatch>> | undefined;
   readonly statPrefix?: string | undefined;
 }
 

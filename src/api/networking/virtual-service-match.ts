@@ -1,6 +1,7 @@
 import type { StringMatch } from "./virtual-service-common.js";
 
-interface RuntimeMatch {
+/** What of a match is looked at when a request comes. */
+export interface RuntimeMatch {
   readonly uri?: StringMatch | undefined;
   readonly scheme?: StringMatch | undefined;
   readonly method?: StringMatch | undefined;
