@@ -1,10 +1,14 @@
 import type { ObjectEvent } from "../api/kubernetes.js";
 import type { ProxyConfig, ProxyConfigSpec } from "../api/networking/proxy-config.js";
+import { type Labels, selects } from "./selector.js";
 
-/** By `namespace/name`. Never changed in place. */
+/** By `namespace/name`, oldest first. Never changed in place. */
 export type ProxyConfigs = ReadonlyMap<string, ProxyConfig>;
 
 export const noProxyConfigs: ProxyConfigs = new Map();
+
+const ageOf = ({ metadata }: ProxyConfig): string =>
+  `${metadata?.creationTimestamp ?? ""}/${metadata?.name}/${metadata?.namespace}`;
 
 /** The configurations after the events: the same map if none of them is about one. */
 export const withProxyConfigs = (before: ProxyConfigs, events: readonly ObjectEvent[]): ProxyConfigs => {
@@ -14,7 +18,7 @@ export const withProxyConfigs = (before: ProxyConfigs, events: readonly ObjectEv
   for (const { namespace, name, object } of own)
     if (object === undefined) after.delete(`${namespace}/${name}`);
     else after.set(`${namespace}/${name}`, object);
-  return after;
+  return new Map([...after].sort(([, one], [, other]) => (ageOf(one) < ageOf(other) ? -1 : 1)));
 };
 
 /** What concerns one pod, the later of these under the earlier, and the pod's annotation between the first two. */
@@ -27,28 +31,20 @@ export interface ProxyConfigLevels {
   readonly mesh: ProxyConfigSpec | undefined;
 }
 
-const ageOf = ({ metadata }: ProxyConfig): string =>
-  `${metadata?.creationTimestamp ?? ""}/${metadata?.name}/${metadata?.namespace}`;
-
-const selectorOf = ({ spec }: ProxyConfig): readonly [string, string][] =>
-  Object.entries(spec.selector?.matchLabels ?? {});
+const selectorOf = ({ spec }: ProxyConfig): Labels => spec.selector?.matchLabels ?? {};
 
 /** Of several on one level the oldest counts. */
 export const proxyConfigsFor = (
   configs: ProxyConfigs,
-  pod: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
+  pod: { readonly namespace: string; readonly labels: Labels },
   rootNamespace: string,
 ): ProxyConfigLevels => {
-  const byAge = [...configs.values()].sort((one, other) => (ageOf(one) < ageOf(other) ? -1 : 1));
+  const byAge = [...configs.values()];
   const general = (namespace: string): ProxyConfigSpec | undefined =>
-    byAge.find((config) => config.metadata?.namespace === namespace && selectorOf(config).length === 0)?.spec;
-  const workload = byAge.find((config) => {
-    const selector = selectorOf(config);
-    return (
-      config.metadata?.namespace === pod.namespace &&
-      selector.length > 0 &&
-      selector.every(([label, value]) => pod.labels[label] === value)
-    );
-  });
+    byAge.find((config) => config.metadata?.namespace === namespace && Object.keys(selectorOf(config)).length === 0)
+      ?.spec;
+  const workload = byAge.find(
+    (config) => config.metadata?.namespace === pod.namespace && selects(selectorOf(config), pod.labels),
+  );
   return { workload: workload?.spec, namespace: general(pod.namespace), mesh: general(rootNamespace) };
 };
