@@ -20,6 +20,7 @@ import {
 } from "../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { accessLogs } from "./access-log.js";
 import { packed } from "./encode.js";
+import { policyFilters } from "./policy/slots.js";
 import { fromStream } from "./tls.js";
 
 /** Set by the callee's proxy when its application could not be reached: the request is safe to try elsewhere. */
@@ -110,7 +111,12 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
       "name" in options.routes
         ? { case: "rds", value: { routeConfigName: options.routes.name, configSource: fromStream() } }
         : { case: "routeConfig", value: options.routes.inline },
-    httpFilters: [...(options.filters ?? []), ...(isInbound ? [] : perRouteFilters()), router()],
+    httpFilters: [
+      ...(isInbound ? policyFilters() : []),
+      ...(options.filters ?? []),
+      ...(isInbound ? [] : perRouteFilters()),
+      router(),
+    ],
     useRemoteAddress: false,
     ...normalization(options.mesh),
     accessLog: accessLogs(options.mesh),
