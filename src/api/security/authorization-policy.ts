@@ -1,6 +1,7 @@
 import { defineKind } from "../kind.js";
 import { checkAuthorizationPolicy } from "./authorization-policy-check.js";
 import { spec } from "./authorization-policy-spec.js";
+import { closedPolicy } from "./closed-policy.js";
 import { securityGroup, securityVersions } from "./group.js";
 
 export const authorizationPolicy = defineKind({
@@ -32,4 +33,5 @@ export const authorizationPolicy = defineKind({
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "Time since it was created" },
   ],
   check: checkAuthorizationPolicy,
+  closed: closedPolicy,
 });

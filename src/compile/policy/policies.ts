@@ -1,4 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import type { MeshConfig } from "../../api/meshconfig.js";
 import type { AuthorizationPolicy } from "../../api/security/authorization-policy-spec.js";
 import type { Labels } from "../../model/selector.js";
 import type { Snapshot } from "../../model/snapshot.js";
@@ -9,7 +10,7 @@ import { numberOf } from "../client.js";
 import { fragmentOf } from "../encode.js";
 import type { EncodedResource } from "../resources.js";
 import { type CompiledAuthorization, compileAuthorization } from "./authorization.js";
-import { connectionDecisions, decisionNames, requestDecision } from "./enforcement.js";
+import { connectionFilters, requestResources } from "./enforcement.js";
 import { policyResource } from "./slots.js";
 
 /** What security policies say to one workload's proxy. */
@@ -34,7 +35,7 @@ export const createPolicyCompiler = (closed: (policy: string, error: Error) => v
   const compiled = new WeakMap<AuthorizationPolicy, CompiledAuthorization>();
   const sets = new Map<string, WorkloadPolicies>();
 
-  const compile = (policy: AuthorizationPolicy, mesh: Snapshot["mesh"]): CompiledAuthorization => {
+  const compile = (policy: AuthorizationPolicy, mesh: MeshConfig): CompiledAuthorization => {
     const known = compiled.get(policy);
     if (known !== undefined) return known;
     const made = compileAuthorization(policy, mesh);
@@ -44,15 +45,16 @@ export const createPolicyCompiler = (closed: (policy: string, error: Error) => v
     return made;
   };
 
-  const make = (authorizations: readonly CompiledAuthorization[]): WorkloadPolicies => {
-    const network = connectionDecisions(authorizations);
+  const make = (authorizations: readonly CompiledAuthorization[], mesh: MeshConfig): WorkloadPolicies => {
+    const network = connectionFilters(authorizations, mesh);
+    const chain = create(FilterChainSchema, { filters: [...network] });
     return {
       resources: [
         policyResource("authentication", create(JwtAuthenticationSchema)),
-        ...decisionNames.map((decision) => policyResource(decision, requestDecision(decision, authorizations))),
+        ...requestResources(authorizations, mesh),
       ],
       network,
-      networkKey: fragmentOf(toBinary(FilterChainSchema, create(FilterChainSchema, { filters: [...network] }))).digest,
+      networkKey: fragmentOf(toBinary(FilterChainSchema, chain)).digest,
     };
   };
 
@@ -62,7 +64,12 @@ export const createPolicyCompiler = (closed: (policy: string, error: Error) => v
       const policies = policiesFor(snapshot.authorizationPolicies, mesh.rootNamespace, namespace, labels);
       const key = policies.map(numberOf).join();
       const known = sets.get(key);
-      const set = known ?? make(policies.map((policy) => compile(policy, mesh)));
+      const set =
+        known ??
+        make(
+          policies.map((policy) => compile(policy, mesh)),
+          mesh,
+        );
       sets.delete(key);
       sets.set(key, set);
       if (sets.size > rememberedSets) sets.delete(sets.keys().next().value!);
