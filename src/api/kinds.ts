@@ -8,6 +8,7 @@ import { sidecar } from "./networking/sidecar.js";
 import { virtualService } from "./networking/virtual-service.js";
 import { workloadEntry } from "./networking/workload-entry.js";
 import { workloadGroup } from "./networking/workload-group.js";
+import { authorizationPolicy } from "./security/authorization-policy.js";
 import { peerAuthentication } from "./security/peer-authentication.js";
 
 /** Every kind of the configuration API, by its name: watching, validation and the definitions in a cluster go by this. */
@@ -21,6 +22,7 @@ export const configurationKinds = {
   Sidecar: sidecar,
   ProxyConfig: proxyConfig,
   PeerAuthentication: peerAuthentication,
+  AuthorizationPolicy: authorizationPolicy,
 } as const;
 
 export type ConfigurationKind = keyof typeof configurationKinds;

@@ -19,6 +19,8 @@ const readOf = (snapshot: Snapshot): readonly unknown[] => [
   snapshot.workloadEntries,
   snapshot.sidecars,
   snapshot.envoyFilters,
+  snapshot.peerAuthentications,
+  snapshot.authorizationPolicies,
 ];
 
 const indexOf = (snapshot: Snapshot): AnalysisIndex =>
@@ -34,6 +36,7 @@ const indexOf = (snapshot: Snapshot): AnalysisIndex =>
       sidecars: [...snapshot.sidecars.values()],
       envoyFilters: [...snapshot.envoyFilters.values()],
       peerAuthentications: [...snapshot.peerAuthentications.values()].flatMap(({ policies }) => policies),
+      authorizationPolicies: [...snapshot.authorizationPolicies.values()].flat(),
     },
     snapshot.mesh,
   );

@@ -77,8 +77,12 @@ const servingRenewalMilliseconds = 7 * 24 * 3600 * 1000;
 const tellFaults = (logger: Logger, { kind, namespace, name, findings, inForce, isRepeated }: Judgement): void => {
   if (inForce === "judged" || isRepeated) return;
   const faults = findings.map(({ path, message }) => `${path}: ${message}`);
-  const rest = inForce === "earlier" ? "; its last valid version stays in force" : "";
-  logger.warn({ kind, namespace, name, faults }, `an invalid resource has no effect${rest}`);
+  const effects = {
+    earlier: "has no effect; its last valid version stays in force",
+    closed: "denies what it would have restricted, until it is corrected",
+    none: "has no effect",
+  } as const;
+  logger.warn({ kind, namespace, name, faults }, `an invalid resource ${effects[inForce]}`);
 };
 
 /** Wires the rooms and listens; resolves when the first list of objects is in and both servers answer. */
@@ -97,11 +101,18 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     },
     failed: (error) => logger.error({ error: error.message }, "following the authority's Secrets"),
   });
-  const compiler = createCompiler(mesh, (what, error) =>
-    logger.error(
-      { what, error: error.message, stack: error.stack },
-      "could not be compiled; its last version stays in force",
-    ),
+  const compiler = createCompiler(
+    mesh,
+    (what, error) =>
+      logger.error(
+        { what, error: error.message, stack: error.stack },
+        "could not be compiled; its last version stays in force",
+      ),
+    (policy, error) =>
+      logger.error(
+        { policy, error: error.message },
+        "could not be compiled; what it would have restricted is denied until it is corrected",
+      ),
   );
   const keepLastGood = createLastGood();
   const tracker = trackProxies(compiler);

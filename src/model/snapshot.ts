@@ -6,6 +6,7 @@ import type { ServiceEntry } from "../api/networking/service-entry.js";
 import type { Sidecar } from "../api/networking/sidecar.js";
 import type { VirtualService } from "../api/networking/virtual-service.js";
 import type { WorkloadEntry } from "../api/networking/workload-entry.js";
+import type { AuthorizationPolicy } from "../api/security/authorization-policy-spec.js";
 import type { NamespaceDestinationRules } from "./destination-rule.js";
 import type { NamespacePeerAuthentications } from "./peer-authentication.js";
 import type { MeshService } from "./service.js";
@@ -54,6 +55,8 @@ export interface Snapshot {
   readonly envoyFilters: ReadonlyMap<string, EnvoyFilter>;
   /** By namespace. */
   readonly peerAuthentications: ReadonlyMap<string, NamespacePeerAuthentications>;
+  /** By namespace, oldest first. */
+  readonly authorizationPolicies: ReadonlyMap<string, readonly AuthorizationPolicy[]>;
   /** Of rules that choose their clients by label, `kind namespace/name` to the labels' names. */
   readonly clientLabels: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -63,7 +66,7 @@ export interface SnapshotDiff {
   /** Hosts, and wildcards of VirtualServices, whose clusters, listeners, endpoints or routes may differ. */
   readonly hosts: ReadonlySet<string>;
   readonly pods: ReadonlySet<string>;
-  /** Namespaces in which what pods serve may differ: by Services, DestinationRules, Sidecars or PeerAuthentications. */
+  /** Namespaces in which what pods serve may differ: by Services, DestinationRules, Sidecars or security policies. */
   readonly inbound: ReadonlySet<string>;
   /** Which configuration applies to which client may differ, for any of them. */
   readonly clients: boolean;
@@ -99,6 +102,7 @@ export const emptySnapshot = (mesh: MeshConfig = defaultMeshConfig): Snapshot =>
   sidecarsOfNamespace: new Map(),
   envoyFilters: new Map(),
   peerAuthentications: new Map(),
+  authorizationPolicies: new Map(),
   clientLabels: new Map(),
 });
 

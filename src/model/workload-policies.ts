@@ -18,6 +18,30 @@ export type PoliciesByNamespace<Policy> = ReadonlyMap<string, readonly Policy[]>
 const isForWorkloads = ({ targetRef, targetRefs }: Selecting): boolean =>
   targetRef === undefined && (targetRefs ?? []).length === 0;
 
+/** By its key, `namespace/name`. */
+export const policyAt = <Policy extends ConfigObject<Selecting>>(
+  policies: PoliciesByNamespace<Policy>,
+  key: string,
+): Policy | undefined => {
+  const name = key.slice(key.indexOf("/") + 1);
+  return policies.get(namespaceOf(key))?.find(({ metadata }) => metadata?.name === name);
+};
+
+/** Whether one policy is for a workload with these labels. */
+export const isPolicyFor = (
+  { metadata, spec }: ConfigObject<Selecting>,
+  rootNamespace: string,
+  namespace: string,
+  labels: Labels,
+): boolean => {
+  const own = metadata?.namespace ?? "default";
+  return (
+    (own === namespace || own === rootNamespace) &&
+    isForWorkloads(spec) &&
+    selectsOrAll(spec.selector?.matchLabels, labels)
+  );
+};
+
 /** All that are for a workload with these labels: those of the root namespace, which is for all, then its own. */
 export const policiesFor = <Policy extends ConfigObject<Selecting>>(
   policies: PoliciesByNamespace<Policy>,

@@ -178,6 +178,23 @@ const good: readonly (readonly [kind: keyof typeof configurationKinds, spec: obj
       "portLevelMtls",
       /What single ports of the selected pods take/,
     ],
+    [
+      "AuthorizationPolicy",
+      {
+        selector: { matchLabels: { app: "web" } },
+        action: "CUSTOM",
+        provider: { name: "checker" },
+        rules: [
+          {
+            from: [{ source: { namespaces: ["shop"], notIpBlocks: ["10.0.0.0/8"] } }],
+            to: [{ operation: { methods: ["GET"], paths: ["/api/{*}"] } }],
+            when: [{ key: "request.headers[x-team]", values: ["a"] }],
+          },
+        ],
+      },
+      "rules.to.operation",
+      /Methods of requests, in upper case/,
+    ],
   ];
 
 for (const [kind, spec, field, words] of good) {

@@ -1,11 +1,79 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { MeshConfig } from "../../api/meshconfig.js";
+import type { AuthorizationPolicy } from "../../api/security/authorization-policy-spec.js";
+import type { Labels } from "../../model/selector.js";
+import type { Snapshot } from "../../model/snapshot.js";
+import { policiesFor } from "../../model/workload-policies.js";
+import { type Filter, FilterChainSchema } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import { JwtAuthenticationSchema } from "../../proto/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
-import { RBACSchema } from "../../proto/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
+import { numberOf } from "../client.js";
+import { fragmentOf } from "../encode.js";
 import type { EncodedResource } from "../resources.js";
+import { type CompiledAuthorization, compileAuthorization } from "./authorization.js";
+import { connectionFilters, requestResources } from "./enforcement.js";
 import { policyResource } from "./slots.js";
 
-/** The configuration of every policy filter, for workloads that no policy selects. */
-export const openPolicies: readonly EncodedResource[] = [
-  policyResource("authentication", create(JwtAuthenticationSchema)),
-  ...(["audit", "deny", "allow"] as const).map((slot) => policyResource(slot, create(RBACSchema))),
-];
+/** What security policies say to one workload's proxy. */
+export interface WorkloadPolicies {
+  /** Configuration of the filters that each request passes. */
+  readonly resources: readonly EncodedResource[];
+  /** Filters that each TCP connection passes. */
+  readonly network: readonly Filter[];
+  /** Equal texts mean equal `network`. */
+  readonly networkKey: string;
+}
+
+/** Makes each policy once, and each set of them once, for all workloads that they select. */
+export interface PolicyCompiler {
+  readonly of: (snapshot: Snapshot, namespace: string, labels: Labels) => WorkloadPolicies;
+}
+
+const rememberedSets = 1000;
+
+/** `closed` is told once of each policy that cannot be compiled and denies instead. */
+export const createPolicyCompiler = (closed: (policy: string, error: Error) => void): PolicyCompiler => {
+  const compiled = new WeakMap<AuthorizationPolicy, CompiledAuthorization>();
+  const sets = new Map<string, WorkloadPolicies>();
+
+  const compile = (policy: AuthorizationPolicy, mesh: MeshConfig): CompiledAuthorization => {
+    const known = compiled.get(policy);
+    if (known !== undefined) return known;
+    const made = compileAuthorization(policy, mesh);
+    compiled.set(policy, made);
+    const { namespace, name } = policy.metadata ?? {};
+    if (made.failure !== undefined) closed(`AuthorizationPolicy ${namespace}/${name}`, made.failure);
+    return made;
+  };
+
+  const make = (authorizations: readonly CompiledAuthorization[], mesh: MeshConfig): WorkloadPolicies => {
+    const network = connectionFilters(authorizations, mesh);
+    const chain = create(FilterChainSchema, { filters: [...network] });
+    return {
+      resources: [
+        policyResource("authentication", create(JwtAuthenticationSchema)),
+        ...requestResources(authorizations, mesh),
+      ],
+      network,
+      networkKey: fragmentOf(toBinary(FilterChainSchema, chain)).digest,
+    };
+  };
+
+  return {
+    of: (snapshot, namespace, labels) => {
+      const { mesh } = snapshot;
+      const policies = policiesFor(snapshot.authorizationPolicies, mesh.rootNamespace, namespace, labels);
+      const key = policies.map(numberOf).join();
+      const known = sets.get(key);
+      const set =
+        known ??
+        make(
+          policies.map((policy) => compile(policy, mesh)),
+          mesh,
+        );
+      sets.delete(key);
+      sets.set(key, set);
+      if (sets.size > rememberedSets) sets.delete(sets.keys().next().value!);
+      return set;
+    },
+  };
+};

@@ -6,6 +6,7 @@ import { peerAuthenticationAt, reaches } from "../../model/peer-authentication.j
 import { selectsOrAll } from "../../model/selector.js";
 import { sidecarOf } from "../../model/sidecar-scope.js";
 import type { Snapshot } from "../../model/snapshot.js";
+import { isPolicyFor, policyAt } from "../../model/workload-policies.js";
 
 type AnyObject = ConfigurationObjects[ConfigurationKind];
 
@@ -26,6 +27,8 @@ export const objectOf = (snapshot: Snapshot, kind: ConfigurationKind, key: strin
       return snapshot.envoyFilters.get(key);
     case "PeerAuthentication":
       return peerAuthenticationAt(snapshot, key);
+    case "AuthorizationPolicy":
+      return policyAt(snapshot.authorizationPolicies, key);
     default:
       return undefined;
   }
@@ -81,6 +84,10 @@ export const concerns = (
     case "PeerAuthentication": {
       const object = peerAuthenticationAt(snapshot, key);
       return object && ((pod) => reaches(snapshot, object, namespaceOf(pod), pod.metadata?.labels ?? {}));
+    }
+    case "AuthorizationPolicy": {
+      const object = policyAt(snapshot.authorizationPolicies, key);
+      return object && ((pod) => isPolicyFor(object, mesh.rootNamespace, namespaceOf(pod), pod.metadata?.labels ?? {}));
     }
     default:
       return undefined;

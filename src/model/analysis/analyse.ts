@@ -1,4 +1,5 @@
 import type { ObjectKinds } from "../../api/kubernetes.js";
+import { checkAuthorizationPolicyReferences } from "./authorization-policy.js";
 import { checkDelegates } from "./delegates.js";
 import { checkDestinationRuleReferences } from "./destination-rule.js";
 import type { AnalysisFinding, CodedFinding } from "./finding.js";
@@ -23,6 +24,7 @@ type AnalysedKinds = Pick<
   | "EnvoyFilter"
   | "ProxyConfig"
   | "PeerAuthentication"
+  | "AuthorizationPolicy"
 >;
 type Check<Kind extends keyof AnalysedKinds> = (
   index: AnalysisIndex,
@@ -60,6 +62,7 @@ const checks: { readonly [Kind in keyof AnalysedKinds]: Check<Kind> } = {
   ProxyConfig: (index, object) =>
     checkSelector(index, namespaceOf(object), object.spec.selector?.matchLabels, "spec.selector.matchLabels"),
   PeerAuthentication: checkPeerAuthenticationReferences,
+  AuthorizationPolicy: checkAuthorizationPolicyReferences,
 };
 
 export const isAnalysed = (kind: string): kind is keyof AnalysedKinds => Object.hasOwn(checks, kind);
@@ -108,5 +111,6 @@ export const analyseAll = (index: AnalysisIndex): readonly AnalysisFinding[] => 
     ...all("EnvoyFilter", objects.envoyFilters),
     ...all("ProxyConfig", objects.proxyConfigs),
     ...all("PeerAuthentication", objects.peerAuthentications),
+    ...all("AuthorizationPolicy", objects.authorizationPolicies),
   ];
 };
