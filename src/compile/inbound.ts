@@ -12,7 +12,7 @@ import { encodeResource } from "./encode.js";
 import { boundAddress } from "./listeners/addresses.js";
 import { boundInbound, virtualInbound } from "./listeners/inbound.js";
 import { createPatcher, namesOf, type Patcher } from "./patcher.js";
-import { openPolicies } from "./policy/policies.js";
+import { policiesOf } from "./policy/policies.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
 import { type ServedPort, servedPortsOf } from "./served-ports.js";
 import { createView, type WritableView } from "./view.js";
@@ -85,6 +85,7 @@ const remember = (shapes: InboundShapes, key: string, make: () => Encoded): Enco
 export const createInbound = (shapes: InboundShapes): Inbound => {
   const view = createView();
   let made: string | undefined;
+  let policies: readonly EncodedResource[] = [];
   let patcher = createPatcher([], "SIDECAR_INBOUND");
   return {
     view,
@@ -96,7 +97,9 @@ export const createInbound = (shapes: InboundShapes): Inbound => {
       const families = familiesOf(pod);
       const common: Common = { mesh, isTransparent: isTransparent(pod) };
       const key = JSON.stringify([ports, mtls.mode, [...mtls.ports], families, common.isTransparent, client.key]);
-      if (key === made) return;
+      const policiesBefore = policies;
+      policies = policiesOf(snapshot, client.namespace, pod.metadata?.labels ?? {});
+      if (key === made && policies.every((policy, index) => policy === policiesBefore[index])) return;
       made = key;
       const redirected = ports.filter(({ bind }) => bind === undefined);
       const shape = remember(shapes, key, () =>
@@ -115,7 +118,7 @@ export const createInbound = (shapes: InboundShapes): Inbound => {
         ),
       );
       patcher = shape.patcher;
-      replaceAll(view, typeUrls.extension, [...openPolicies, ...shape.extensions]);
+      replaceAll(view, typeUrls.extension, [...policies, ...shape.extensions]);
       replaceAll(view, typeUrls.cluster, shape.clusters);
       replaceAll(view, typeUrls.listener, shape.listeners);
     },

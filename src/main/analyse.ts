@@ -19,6 +19,8 @@ const readOf = (snapshot: Snapshot): readonly unknown[] => [
   snapshot.workloadEntries,
   snapshot.sidecars,
   snapshot.envoyFilters,
+  snapshot.peerAuthentications,
+  snapshot.requestAuthentications,
 ];
 
 const indexOf = (snapshot: Snapshot): AnalysisIndex =>
@@ -33,6 +35,7 @@ const indexOf = (snapshot: Snapshot): AnalysisIndex =>
       workloadEntries: [...snapshot.workloadEntries.values()],
       sidecars: [...snapshot.sidecars.values()],
       envoyFilters: [...snapshot.envoyFilters.values()],
+      requestAuthentications: [...snapshot.requestAuthentications.values()].flat(),
       peerAuthentications: [...snapshot.peerAuthentications.values()].flatMap(({ policies }) => policies),
     },
     snapshot.mesh,

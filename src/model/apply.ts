@@ -3,6 +3,7 @@ import { applyPeerAuthentications } from "./apply-peer-authentication.js";
 import { editMember } from "./edit.js";
 import { type Editing, type Effects, editing } from "./editing.js";
 import { meshServiceOf, podsOfSlice, serviceOfSlice } from "./kubernetes-service.js";
+import { applyKeySet } from "./request-authentication.js";
 import {
   applyDestinationRules,
   applyEnvoyFilter,
@@ -14,6 +15,7 @@ import { hostnameLabel, selects } from "./selector.js";
 import type { MeshService } from "./service.js";
 import { servicesOfEntry } from "./service-entry.js";
 import { keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "./snapshot.js";
+import { applyPolicies } from "./workload-policies.js";
 
 /** What of a pod others depend on; a change of anything else in it is of no interest to them. */
 const podIdentity = (pod: Pod | undefined): string =>
@@ -171,6 +173,7 @@ export const applyEvents = (
   const moved = new Set<string>();
   const destinationRules = new Map<string, (ObjectEvent & { kind: "DestinationRule" })["object"]>();
   const peerAuthentications = new Map<string, (ObjectEvent & { kind: "PeerAuthentication" })["object"]>();
+  const requestAuthentications = new Map<string, (ObjectEvent & { kind: "RequestAuthentication" })["object"]>();
   for (const event of events) {
     const key = keyOf(event.namespace, event.name);
     switch (event.kind) {
@@ -210,11 +213,18 @@ export const applyEvents = (
       case "PeerAuthentication":
         peerAuthentications.set(key, event.object);
         break;
+      case "RequestAuthentication":
+        requestAuthentications.set(key, event.object);
+        break;
+      case "KeySet":
+        applyKeySet(edit, effects, event.name, event.object);
+        break;
     }
   }
   touchOnNodes(edit, effects, moved);
   applyDestinationRules(edit, effects, destinationRules);
   applyVirtualServices(edit, effects, virtualServices);
   applyPeerAuthentications(edit, effects, peerAuthentications);
+  applyPolicies(edit, edit.requestAuthentications, effects, requestAuthentications);
   return finish();
 };

@@ -13,6 +13,8 @@ const isRuleChange = (before: Snapshot, after: Snapshot): boolean =>
   before.sidecars !== after.sidecars ||
   before.envoyFilters !== after.envoyFilters ||
   before.peerAuthentications !== after.peerAuthentications ||
+  before.requestAuthentications !== after.requestAuthentications ||
+  before.keySets !== after.keySets ||
   before.namespaces !== after.namespaces;
 
 /** The resources whose findings may have changed because others did. */
@@ -37,5 +39,9 @@ export const affectedBy = (before: Snapshot, after: Snapshot, diff: SnapshotDiff
     // What workloads take decides whether what rules send is right.
     for (const key of after.destinationRules.keys()) affected.push(["DestinationRule", key]);
   }
+  if (before.requestAuthentications !== after.requestAuthentications || before.keySets !== after.keySets)
+    for (const [namespace, policies] of after.requestAuthentications)
+      for (const { metadata } of policies)
+        affected.push(["RequestAuthentication", keyOf(namespace, metadata?.name ?? "")]);
   return affected;
 };

@@ -3,9 +3,11 @@ import type { Pod } from "../../api/kubernetes.js";
 import { selectEnvoyFilters } from "../../model/envoy-filter.js";
 import { exportTargets, isExportedTo } from "../../model/hosts.js";
 import { peerAuthenticationAt, reaches } from "../../model/peer-authentication.js";
+import { requestAuthenticationAt } from "../../model/request-authentication.js";
 import { selectsOrAll } from "../../model/selector.js";
 import { sidecarOf } from "../../model/sidecar-scope.js";
 import type { Snapshot } from "../../model/snapshot.js";
+import { isPolicyFor } from "../../model/workload-policies.js";
 
 type AnyObject = ConfigurationObjects[ConfigurationKind];
 
@@ -26,6 +28,8 @@ export const objectOf = (snapshot: Snapshot, kind: ConfigurationKind, key: strin
       return snapshot.envoyFilters.get(key);
     case "PeerAuthentication":
       return peerAuthenticationAt(snapshot, key);
+    case "RequestAuthentication":
+      return requestAuthenticationAt(snapshot, key);
     default:
       return undefined;
   }
@@ -81,6 +85,11 @@ export const concerns = (
     case "PeerAuthentication": {
       const object = peerAuthenticationAt(snapshot, key);
       return object && ((pod) => reaches(snapshot, object, namespaceOf(pod), pod.metadata?.labels ?? {}));
+    }
+    case "RequestAuthentication": {
+      const object = requestAuthenticationAt(snapshot, key);
+      const { rootNamespace } = mesh;
+      return object && ((pod) => isPolicyFor(object, own, rootNamespace, namespaceOf(pod), pod.metadata?.labels ?? {}));
     }
     default:
       return undefined;

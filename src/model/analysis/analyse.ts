@@ -5,6 +5,7 @@ import type { AnalysisFinding, CodedFinding } from "./finding.js";
 import type { AnalysisIndex } from "./index.js";
 import { type Named, nameOf, namespaceOf } from "./named.js";
 import { checkPeerAuthenticationReferences } from "./peer-authentication.js";
+import { checkRequestAuthenticationReferences } from "./request-authentication.js";
 import { checkExportTo, checkSelector, checkWholeNamespace } from "./scope.js";
 import { checkServiceEntryReferences } from "./service-entry.js";
 import { checkService, checkWorkload } from "./services.js";
@@ -23,6 +24,7 @@ type AnalysedKinds = Pick<
   | "EnvoyFilter"
   | "ProxyConfig"
   | "PeerAuthentication"
+  | "RequestAuthentication"
 >;
 type Check<Kind extends keyof AnalysedKinds> = (
   index: AnalysisIndex,
@@ -60,6 +62,7 @@ const checks: { readonly [Kind in keyof AnalysedKinds]: Check<Kind> } = {
   ProxyConfig: (index, object) =>
     checkSelector(index, namespaceOf(object), object.spec.selector?.matchLabels, "spec.selector.matchLabels"),
   PeerAuthentication: checkPeerAuthenticationReferences,
+  RequestAuthentication: checkRequestAuthenticationReferences,
 };
 
 export const isAnalysed = (kind: string): kind is keyof AnalysedKinds => Object.hasOwn(checks, kind);
@@ -108,5 +111,6 @@ export const analyseAll = (index: AnalysisIndex): readonly AnalysisFinding[] => 
     ...all("EnvoyFilter", objects.envoyFilters),
     ...all("ProxyConfig", objects.proxyConfigs),
     ...all("PeerAuthentication", objects.peerAuthentications),
+    ...all("RequestAuthentication", objects.requestAuthentications),
   ];
 };

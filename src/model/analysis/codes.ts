@@ -12,7 +12,7 @@ export interface CodeDefinition {
 }
 
 /** Codes are stable: pipelines suppress by them. Hundreds: 0 the resource alone, 1 VirtualService, 2 DestinationRule,
- * 3 ServiceEntry, 4 selection and scope, 5 Services and pods. */
+ * 3 ServiceEntry, 4 selection and scope, 5 Services and pods, 6 security policies. */
 export const codes = {
   HDL0001: {
     name: "InvalidResource",
@@ -308,6 +308,13 @@ export const codes = {
       "The namespace asks for injection, and this pod runs without a sidecar: it was started before, or the webhook did not answer.",
     cure: 'Restart it (kubectl rollout restart), or say sidecar.istio.io/inject: "false" if this is meant.',
     istio: "IST0103",
+  },
+  HDL0630: {
+    name: "TokenHeaderIsOverwritten",
+    level: "error",
+    meaning:
+      "One RequestAuthentication fills a header that another one takes tokens from. What the caller sends in it is removed first, so that these tokens are never seen and their requests are anonymous.",
+    cure: "Choose another header for what is proven.",
   },
 } as const satisfies Readonly<Record<string, CodeDefinition>>;
 

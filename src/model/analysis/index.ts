@@ -8,6 +8,7 @@ import type { Sidecar } from "../../api/networking/sidecar.js";
 import type { VirtualService } from "../../api/networking/virtual-service.js";
 import type { WorkloadEntry } from "../../api/networking/workload-entry.js";
 import type { PeerAuthentication } from "../../api/security/peer-authentication.js";
+import type { RequestAuthentication } from "../../api/security/request-authentication-schema.js";
 import { byAge } from "../age.js";
 import { qualifiedHost } from "../host.js";
 import { type NamespacePeerAuthentications, peerAuthenticationsOf } from "../peer-authentication.js";
@@ -32,6 +33,7 @@ export interface AnalysisObjects {
   readonly envoyFilters?: readonly EnvoyFilter[];
   readonly proxyConfigs?: readonly ProxyConfig[];
   readonly peerAuthentications?: readonly PeerAuthentication[];
+  readonly requestAuthentications?: readonly RequestAuthentication[];
   /** `namespace/name` of each Gateway. */
   readonly gateways?: ReadonlySet<string>;
 }
