@@ -1,15 +1,13 @@
 import type { KeySet } from "../api/security/key-set.js";
 import {
-  type KeySource,
   keySourceOf,
+  type RemoteKeySource,
   type RequestAuthentication,
 } from "../api/security/request-authentication-schema.js";
 import type { Edit } from "./edit.js";
 import type { Editing, Effects } from "./editing.js";
 import type { Snapshot } from "./snapshot.js";
 import { touchPolicies } from "./workload-policies.js";
-
-export type RemoteKeySource = Exclude<KeySource, { from: "inline" }>;
 
 type Policies = Pick<Snapshot, "requestAuthentications">;
 

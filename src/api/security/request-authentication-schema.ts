@@ -129,19 +129,26 @@ export type JwtRule = Static<typeof JwtRule>;
 export type RequestAuthenticationSpec = Static<typeof RequestAuthenticationSpec>;
 export type RequestAuthentication = ConfigObject<RequestAuthenticationSpec>;
 
+/** Where keys are fetched. */
+export interface RemoteKeySource {
+  /** Of the key set itself, or of the issuer's OpenID configuration, which names it. */
+  readonly from: "jwks" | "discovery";
+  /** Equal sources have equal ids. */
+  readonly id: string;
+  readonly url: string;
+  readonly issuer: string;
+}
+
 /** Where the keys of a rule come from. */
-export type KeySource =
-  | { readonly from: "inline"; readonly jwks: string }
-  /** By `id`, which equal sources share. */
-  | { readonly from: "jwks" | "discovery"; readonly id: string; readonly url: string };
+export type KeySource = { readonly from: "inline"; readonly jwks: string } | RemoteKeySource;
 
 /** OpenID Connect Discovery 1.0, section 4. */
 const discoveryPath = "/.well-known/openid-configuration";
 
 export const keySourceOf = ({ issuer, jwks, jwksUri, jwks_uri }: JwtRule): KeySource => {
   if (jwks !== undefined && jwks !== "") return { from: "inline", jwks };
-  const own = jwksUri ?? jwks_uri;
-  const from = own === undefined ? "discovery" : "jwks";
-  const url = own ?? issuer.replace(/\/$/, "") + discoveryPath;
-  return { from, id: `${from} ${url}`, url };
+  const url = jwksUri ?? jwks_uri;
+  return url === undefined
+    ? { from: "discovery", id: `discovery ${issuer}`, url: issuer.replace(/\/$/, "") + discoveryPath, issuer }
+    : { from: "jwks", id: `jwks ${url}`, url, issuer };
 };
