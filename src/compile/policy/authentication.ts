@@ -36,7 +36,6 @@ const allOf = (...requirements: readonly Requirement[]): Requirement => ({
 });
 const anything: Requirement = {};
 
-/** Undefined while no key is known: then each token of the issuer is refused, for want of a key that verifies it. */
 const keysOf = (rule: JwtRule, keySets: KeySets): string | undefined => {
   const source = keySourceOf(rule);
   if (source.from !== "inline") return keySets.get(source.id)?.jwks;
@@ -44,29 +43,44 @@ const keysOf = (rule: JwtRule, keySets: KeySets): string | undefined => {
   return typeof read === "string" ? undefined : read.jwks;
 };
 
-const providerOf = (rule: JwtRule, keySets: KeySets): Init<typeof JwtProviderSchema> => {
-  const jwks = keysOf(rule, keySets);
-  return {
-    issuer: rule.issuer,
-    audiences: [...(rule.audiences ?? [])],
-    ...(jwks === undefined
-      ? {}
-      : { jwksSourceSpecifier: { case: "localJwks", value: { specifier: { case: "inlineString", value: jwks } } } }),
-    forward: rule.forwardOriginalToken ?? false,
-    fromHeaders: (rule.fromHeaders ?? []).map(({ name, prefix }) => ({ name, valuePrefix: prefix ?? "" })),
-    fromParams: [...(rule.fromParams ?? [])],
-    fromCookies: [...(rule.fromCookies ?? [])],
-    forwardPayloadHeader: rule.outputPayloadToHeader ?? "",
-    claimToHeaders: (rule.outputClaimToHeaders ?? []).map(({ header, claim }) => ({
-      headerName: header,
-      claimName: claim,
-    })),
-    payloadInMetadata: payloadKey,
-    normalizePayloadInMetadata: {
-      spaceDelimitedClaims: [...new Set([...listClaims, ...(rule.spaceDelimitedClaims ?? [])])],
+type Keys = NonNullable<Init<typeof JwtProviderSchema>["jwksSourceSpecifier"]>;
+
+/**
+ * While no key is known a token is refused, as for want of what the proxy cannot fetch: Envoy takes no empty set, and a
+ * made-up key would have it say that the token is wrong. There is no cluster of this name.
+ */
+const noKeys: Keys = {
+  case: "remoteJwks",
+  value: {
+    httpUri: {
+      uri: "https://heddle.invalid/keys",
+      httpUpstreamType: { case: "cluster", value: "heddle:no-keys" },
+      timeout: { seconds: 1n },
     },
-  };
+  },
 };
+
+const keysIn = (jwks: string | undefined): Keys =>
+  jwks === undefined ? noKeys : { case: "localJwks", value: { specifier: { case: "inlineString", value: jwks } } };
+
+const providerOf = (rule: JwtRule, keySets: KeySets): Init<typeof JwtProviderSchema> => ({
+  issuer: rule.issuer,
+  audiences: [...(rule.audiences ?? [])],
+  jwksSourceSpecifier: keysIn(keysOf(rule, keySets)),
+  forward: rule.forwardOriginalToken ?? false,
+  fromHeaders: (rule.fromHeaders ?? []).map(({ name, prefix }) => ({ name, valuePrefix: prefix ?? "" })),
+  fromParams: [...(rule.fromParams ?? [])],
+  fromCookies: [...(rule.fromCookies ?? [])],
+  forwardPayloadHeader: rule.outputPayloadToHeader ?? "",
+  claimToHeaders: (rule.outputClaimToHeaders ?? []).map(({ header, claim }) => ({
+    headerName: header,
+    claimName: claim,
+  })),
+  payloadInMetadata: payloadKey,
+  normalizePayloadInMetadata: {
+    spaceDelimitedClaims: [...new Set([...listClaims, ...(rule.spaceDelimitedClaims ?? [])])],
+  },
+});
 
 /**
  * A provider of no token, whose headers are those that the rules fill: requiring it takes them out of the request. A
@@ -74,6 +88,7 @@ const providerOf = (rule: JwtRule, keySets: KeySets): Init<typeof JwtProviderSch
  */
 const sweeper = (headers: readonly string[]): Init<typeof JwtProviderSchema> => ({
   issuer: "heddle:nobody",
+  jwksSourceSpecifier: noKeys,
   fromHeaders: [{ name: "x-heddle-no-token" }],
   claimToHeaders: headers.map((headerName) => ({ headerName, claimName: "heddle:nothing" })),
 });
