@@ -10,6 +10,7 @@ import { workloadEntry } from "./networking/workload-entry.js";
 import { workloadGroup } from "./networking/workload-group.js";
 import { authorizationPolicy } from "./security/authorization-policy.js";
 import { peerAuthentication } from "./security/peer-authentication.js";
+import { requestAuthentication } from "./security/request-authentication.js";
 
 /** Every kind of the configuration API, by its name: watching, validation and the definitions in a cluster go by this. */
 export const configurationKinds = {
@@ -23,6 +24,7 @@ export const configurationKinds = {
   ProxyConfig: proxyConfig,
   PeerAuthentication: peerAuthentication,
   AuthorizationPolicy: authorizationPolicy,
+  RequestAuthentication: requestAuthentication,
 } as const;
 
 export type ConfigurationKind = keyof typeof configurationKinds;

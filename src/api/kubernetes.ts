@@ -1,6 +1,7 @@
 import type { V1EndpointSlice, V1Namespace, V1Node, V1Pod, V1Service } from "@kubernetes/client-node";
 import type { Json } from "./json.js";
 import type { ConfigurationObjects } from "./kinds.js";
+import type { KeySet } from "./security/key-set.js";
 
 export type Namespace = Json<V1Namespace>;
 export type Service = Json<V1Service>;
@@ -15,6 +16,8 @@ export interface ObjectKinds extends ConfigurationObjects {
   readonly EndpointSlice: EndpointSlice;
   readonly Pod: Pod;
   readonly Node: Node;
+  /** Of no cluster: what the control plane fetches itself. Its name is the id of the source. */
+  readonly KeySet: KeySet;
 }
 
 export type Kind = keyof ObjectKinds;

@@ -94,7 +94,7 @@ export const createInbound = (shapes: InboundShapes, policyCompiler: PolicyCompi
       const { mesh } = snapshot;
       const labels = pod.metadata?.labels ?? {};
       const mtls = mtlsModesOf(snapshot, client.namespace, labels);
-      const policiesBefore = policies;
+      const before = policies;
       policies = policyCompiler.of(snapshot, client.namespace, labels);
       const ports = servedPortsOf(snapshot, pod, client, mtls);
       const families = familiesOf(pod);
@@ -103,7 +103,12 @@ export const createInbound = (shapes: InboundShapes, policyCompiler: PolicyCompi
         ...[ports, mtls.mode, [...mtls.ports], families, common.isTransparent, client.key],
         policies.networkKey,
       ]);
-      if (key === made && policies === policiesBefore) return;
+      if (
+        key === made &&
+        policies.authentication === before?.authentication &&
+        policies.authorization === before.authorization
+      )
+        return;
       made = key;
       const context = { mesh, networkPolicies: policies.network };
       const redirected = ports.filter(({ bind }) => bind === undefined);
@@ -125,7 +130,7 @@ export const createInbound = (shapes: InboundShapes, policyCompiler: PolicyCompi
         ),
       );
       patcher = shape.patcher;
-      replaceAll(view, typeUrls.extension, [...policies.resources, ...shape.extensions]);
+      replaceAll(view, typeUrls.extension, [policies.authentication, ...policies.authorization, ...shape.extensions]);
       replaceAll(view, typeUrls.cluster, shape.clusters);
       replaceAll(view, typeUrls.listener, shape.listeners);
     },

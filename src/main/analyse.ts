@@ -21,6 +21,7 @@ const readOf = (snapshot: Snapshot): readonly unknown[] => [
   snapshot.envoyFilters,
   snapshot.peerAuthentications,
   snapshot.authorizationPolicies,
+  snapshot.requestAuthentications,
 ];
 
 const indexOf = (snapshot: Snapshot): AnalysisIndex =>
@@ -35,6 +36,7 @@ const indexOf = (snapshot: Snapshot): AnalysisIndex =>
       workloadEntries: [...snapshot.workloadEntries.values()],
       sidecars: [...snapshot.sidecars.values()],
       envoyFilters: [...snapshot.envoyFilters.values()],
+      requestAuthentications: [...snapshot.requestAuthentications.values()].flat(),
       peerAuthentications: [...snapshot.peerAuthentications.values()].flatMap(({ policies }) => policies),
       authorizationPolicies: [...snapshot.authorizationPolicies.values()].flat(),
     },

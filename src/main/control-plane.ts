@@ -8,11 +8,13 @@ import type { SecretStore } from "../identity/authority.js";
 import { createCertificateService } from "../identity/certificate-service.js";
 import { type LiveAuthority, openLiveAuthority } from "../identity/live-authority.js";
 import { createWorkloadCertificates } from "../identity/workload.js";
+import type { KeyCounts } from "../keys/keeper.js";
 import { noProxyConfigs, type ProxyConfigs, withProxyConfigs } from "../model/proxy-config.js";
 import type { Authenticate } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
 import { createAnalyse } from "./analyse.js";
 import { createConfiguration } from "./configuration.js";
+import { defaultIssuerKeys, type IssuerKeySettings, keepIssuerKeys } from "./issuer-keys.js";
 import { trackProxies } from "./status/distribution.js";
 import type { Nack } from "./status/nack.js";
 import { createStatusReporter, type ResourceStatus, type StatusReporter } from "./status/reporter.js";
@@ -35,6 +37,7 @@ export interface ControlPlaneOptions {
   readonly statusChanged?: (status: ResourceStatus) => void;
   readonly observe?: ControlPlaneObserver;
   readonly rotation?: RotationSettings;
+  readonly issuerKeys?: IssuerKeySettings;
 }
 
 /** What happens when another authority takes over. */
@@ -54,6 +57,8 @@ export interface ControlPlaneObserver extends XdsObserver {
   readonly secretJudged?: (secret: string, isUsable: boolean) => void;
   /** `notAfter` of the authority that signs, at the start and after each rotation. */
   readonly authorityInForce?: (notAfter: Date) => void;
+  /** Keys of a token issuer were fetched or not; how many sources there are, by what is known of them. */
+  readonly keysFetched?: (outcome: "fetched" | "failed", counts: KeyCounts) => void;
 }
 
 export interface ControlPlane {
@@ -127,6 +132,13 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       ),
     failed: (error) => logger.error({ error: error.message }, "a status could not be worked out"),
   });
+  const issuerKeys = keepIssuerKeys({
+    ...(options.issuerKeys ?? defaultIssuerKeys),
+    compiler,
+    ...(options.observe?.keysFetched === undefined ? {} : { fetched: options.observe.keysFetched }),
+    failed: ({ issuer, url }, message, detail) =>
+      logger.warn({ issuer, url, detail }, `an issuer's keys were not fetched: ${message}`),
+  });
   let proxyConfigs = noProxyConfigs;
   options.source.subscribe((events) => {
     const kept = keepLastGood(events);
@@ -136,6 +148,8 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     compiler.apply(kept.events);
   });
   await options.source.synced;
+  // Proxies that have keys from another replica would be sent a configuration without.
+  await issuerKeys.tried();
   const certificates = createWorkloadCertificates({
     authority: () => authority,
     trustDomain: mesh.trustDomain,
@@ -221,6 +235,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     stop: async (spreadMilliseconds) => {
       clearInterval(renewal);
       statuses.stop();
+      issuerKeys.stop();
       await authority.stop();
       await options.source.stop();
       await Promise.all([xds.stop(spreadMilliseconds), admission.close()]);

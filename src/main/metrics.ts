@@ -38,7 +38,23 @@ export const createObserver = (
     labelNames: ["configmap"],
     registers,
   });
+  const fetches = new Counter({
+    name: "heddle_issuer_key_fetches_total",
+    help: "Fetches of token issuers' keys",
+    labelNames: ["outcome"],
+    registers,
+  });
+  const issuerKeys = new Gauge({
+    name: "heddle_issuer_keys",
+    help: "Sources of token issuers' keys: current, stale if the last fetch failed, missing if none has succeeded",
+    labelNames: ["state"],
+    registers,
+  });
   return {
+    keysFetched: (outcome, counts) => {
+      fetches.inc({ outcome });
+      for (const [state, count] of Object.entries(counts)) issuerKeys.set({ state }, count);
+    },
     configMapJudged: (configmap, isUsable) => badConfigMap.set({ configmap }, isUsable ? 0 : 1),
     connected: (count) => connected.set(count),
     pushed: (bytes) => pushed.inc(bytes),

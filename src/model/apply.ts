@@ -3,6 +3,7 @@ import { applyPeerAuthentications } from "./apply-peer-authentication.js";
 import { editMember } from "./edit.js";
 import { type Editing, type Effects, editing } from "./editing.js";
 import { meshServiceOf, podsOfSlice, serviceOfSlice } from "./kubernetes-service.js";
+import { applyKeySet } from "./request-authentication.js";
 import {
   applyDestinationRules,
   applyEnvoyFilter,
@@ -173,6 +174,7 @@ export const applyEvents = (
   const destinationRules = new Map<string, (ObjectEvent & { kind: "DestinationRule" })["object"]>();
   const peerAuthentications = new Map<string, (ObjectEvent & { kind: "PeerAuthentication" })["object"]>();
   const authorizationPolicies = new Map<string, (ObjectEvent & { kind: "AuthorizationPolicy" })["object"]>();
+  const requestAuthentications = new Map<string, (ObjectEvent & { kind: "RequestAuthentication" })["object"]>();
   for (const event of events) {
     const key = keyOf(event.namespace, event.name);
     switch (event.kind) {
@@ -215,6 +217,12 @@ export const applyEvents = (
       case "AuthorizationPolicy":
         authorizationPolicies.set(key, event.object);
         break;
+      case "RequestAuthentication":
+        requestAuthentications.set(key, event.object);
+        break;
+      case "KeySet":
+        applyKeySet(edit, effects, event.name, event.object);
+        break;
     }
   }
   touchOnNodes(edit, effects, moved);
@@ -222,5 +230,6 @@ export const applyEvents = (
   applyVirtualServices(edit, effects, virtualServices);
   applyPeerAuthentications(edit, effects, peerAuthentications);
   applyPolicies(edit, edit.authorizationPolicies, effects, authorizationPolicies);
+  applyPolicies(edit, edit.requestAuthentications, effects, requestAuthentications);
   return finish();
 };

@@ -7,6 +7,8 @@ import type { Sidecar } from "../api/networking/sidecar.js";
 import type { VirtualService } from "../api/networking/virtual-service.js";
 import type { WorkloadEntry } from "../api/networking/workload-entry.js";
 import type { AuthorizationPolicy } from "../api/security/authorization-policy-spec.js";
+import type { KeySet } from "../api/security/key-set.js";
+import type { RequestAuthentication } from "../api/security/request-authentication-schema.js";
 import type { NamespaceDestinationRules } from "./destination-rule.js";
 import type { NamespacePeerAuthentications } from "./peer-authentication.js";
 import type { MeshService } from "./service.js";
@@ -57,6 +59,9 @@ export interface Snapshot {
   readonly peerAuthentications: ReadonlyMap<string, NamespacePeerAuthentications>;
   /** By namespace, oldest first. */
   readonly authorizationPolicies: ReadonlyMap<string, readonly AuthorizationPolicy[]>;
+  readonly requestAuthentications: ReadonlyMap<string, readonly RequestAuthentication[]>;
+  /** Keys of token issuers, by the id of their source. */
+  readonly keySets: ReadonlyMap<string, KeySet>;
   /** Of rules that choose their clients by label, `kind namespace/name` to the labels' names. */
   readonly clientLabels: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -103,6 +108,8 @@ export const emptySnapshot = (mesh: MeshConfig = defaultMeshConfig): Snapshot =>
   envoyFilters: new Map(),
   peerAuthentications: new Map(),
   authorizationPolicies: new Map(),
+  requestAuthentications: new Map(),
+  keySets: new Map(),
   clientLabels: new Map(),
 });
 

@@ -50,10 +50,19 @@ export const policiesFor = <Policy extends ConfigObject<Selecting>>(
   labels: Labels,
 ): readonly Policy[] =>
   [...new Set([rootNamespace, namespace])].flatMap((each) =>
-    (policies.get(each) ?? []).filter(
-      ({ spec }) => isForWorkloads(spec) && selectsOrAll(spec.selector?.matchLabels, labels),
-    ),
+    (policies.get(each) ?? []).filter((policy) => isPolicyFor(policy, rootNamespace, namespace, labels)),
   );
+
+/** Workloads of the namespace are served otherwise; those of all namespaces if it is the root's. */
+export const touchPolicies = (
+  edit: Pick<Editing, "mesh" | "podsOfNamespace">,
+  effects: Pick<Effects, "inbound">,
+  namespace: string,
+): void => {
+  effects.inbound.add(namespace);
+  if (namespace !== edit.mesh.rootNamespace) return;
+  for (const each of edit.podsOfNamespace.result().keys()) effects.inbound.add(each);
+};
 
 /** Tells the namespaces in which workloads are, if the root's policies changed, else those of the changed ones. */
 export const applyPolicies = <Policy extends ConfigObject<Selecting>>(
@@ -67,8 +76,6 @@ export const applyPolicies = <Policy extends ConfigObject<Selecting>>(
     const kept = (policies.get(namespace) ?? []).filter(({ metadata }) => !names.has(metadata?.name ?? ""));
     const next = [...kept, ...own.flatMap(([, policy]) => policy ?? [])].sort(byAge);
     policies.set(namespace, next.length === 0 ? undefined : next);
-    effects.inbound.add(namespace);
-    if (namespace !== edit.mesh.rootNamespace) continue;
-    for (const each of edit.podsOfNamespace.result().keys()) effects.inbound.add(each);
+    touchPolicies(edit, effects, namespace);
   }
 };

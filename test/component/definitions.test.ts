@@ -195,6 +195,28 @@ const good: readonly (readonly [kind: keyof typeof configurationKinds, spec: obj
       "rules.to.operation",
       /Methods of requests, in upper case/,
     ],
+    [
+      "RequestAuthentication",
+      {
+        selector: { matchLabels: { app: "web" } },
+        jwtRules: [
+          {
+            issuer: "https://issuer.example.com",
+            audiences: ["shop"],
+            jwksUri: "https://issuer.example.com/keys",
+            fromHeaders: [{ name: "x-token", prefix: "Bearer " }],
+            fromParams: ["token"],
+            outputPayloadToHeader: "x-payload",
+            outputClaimToHeaders: [{ header: "x-group", claim: "realm.group" }],
+            forwardOriginalToken: true,
+            timeout: "3s",
+            spaceDelimitedClaims: ["roles"],
+          },
+        ],
+      },
+      "jwtRules.outputClaimToHeaders",
+      /Claims that the application gets as headers/,
+    ],
   ];
 
 for (const [kind, spec, field, words] of good) {
@@ -327,6 +349,25 @@ const bad: readonly (readonly [kind: string, spec: unknown, message: RegExp])[] 
     "PeerAuthentication",
     { selector: { matchLabels: { a: "b" } }, portLevelMtls: { http: { mode: "STRICT" } } },
     /portLevelMtls.*(number of a port|invalid syntax)/,
+  ],
+  ["RequestAuthentication", { jwtRules: [{}] }, /jwtRules\[0\]\.issuer: Required value/],
+  ["RequestAuthentication", { jwtRules: [{ issuer: "" }] }, /issuer.*should be at least 1 chars long/],
+  [
+    "RequestAuthentication",
+    { jwtRules: [{ issuer: "a", jwks: "{}", jwksUri: "https://a.b/c" }] },
+    /only one of jwks and jwksUri/,
+  ],
+  ["RequestAuthentication", { jwtRules: [{ issuer: "a", jwksUri: "file:///a" }] }, /must be a URL of http or https/],
+  ["RequestAuthentication", { jwtRules: [{ issuer: "a", timeout: "0s" }] }, /must be at least 1ms/],
+  [
+    "RequestAuthentication",
+    { jwtRules: [{ issuer: "a", outputClaimToHeaders: [{ header: ":path", claim: "a" }] }] },
+    /use letters, digits, hyphens and underscores/,
+  ],
+  [
+    "RequestAuthentication",
+    { selector: { matchLabels: { a: "b" } }, targetRefs: [{ kind: "Gateway", name: "a" }] },
+    /only one of selector, targetRef and targetRefs/,
   ],
   ["EnvoyFilter", { configPatches: [{ applyTo: "SOCKET" }] }, /applyTo: Unsupported value: "SOCKET"/],
   ["WorkloadEntry", {}, /address is missing/],

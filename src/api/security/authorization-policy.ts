@@ -3,6 +3,7 @@ import { checkAuthorizationPolicy } from "./authorization-policy-check.js";
 import { spec } from "./authorization-policy-spec.js";
 import { closedPolicy } from "./closed-policy.js";
 import { securityGroup, securityVersions } from "./group.js";
+import { oneAttachment } from "./target-refs.js";
 
 export const authorizationPolicy = defineKind({
   kind: "AuthorizationPolicy",
@@ -18,10 +19,7 @@ export const authorizationPolicy = defineKind({
       rule: "(has(self.action) && self.action == 'CUSTOM') == has(self.provider)",
       message: "provider goes with the action CUSTOM, which needs one",
     },
-    {
-      rule: "(has(self.selector) ? 1 : 0) + (has(self.targetRef) ? 1 : 0) + (has(self.targetRefs) && self.targetRefs.size() > 0 ? 1 : 0) <= 1",
-      message: "give one of selector, targetRef and targetRefs",
-    },
+    oneAttachment,
   ],
   printerColumns: [
     {

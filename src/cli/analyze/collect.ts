@@ -152,6 +152,7 @@ export const collect = (
       proxyConfigs: list<"proxyConfigs">("ProxyConfig"),
       peerAuthentications: list<"peerAuthentications">("PeerAuthentication"),
       authorizationPolicies: list<"authorizationPolicies">("AuthorizationPolicy"),
+      requestAuthentications: list<"requestAuthentications">("RequestAuthentication"),
       gateways,
     },
     mesh,

@@ -9,6 +9,7 @@ import { createMemorySecrets } from "../../identity/memory-secrets.js";
 import { parseTemplate } from "../../injection/template.js";
 import { createInjector } from "../../main/admit.js";
 import { type ControlPlane, startControlPlane } from "../../main/control-plane.js";
+import type { IssuerKeySettings } from "../../main/issuer-keys.js";
 import type { ResourceStatus } from "../../main/status/reporter.js";
 import type { ProxyIdentity } from "../../serve/configuration.js";
 import { createCluster } from "./cluster.js";
@@ -30,6 +31,7 @@ export interface LocalMeshOptions {
   readonly logger: Logger;
   /** Names outside of the mesh that pods can resolve. */
   readonly hosts?: Readonly<Record<string, string>>;
+  readonly issuerKeys?: IssuerKeySettings;
 }
 
 /** A control plane and pods on this machine; what Kubernetes would do between the two is done here. */
@@ -120,6 +122,7 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
     serverNames: [serverName],
     logger,
     observe: settling.observer,
+    ...(options.issuerKeys === undefined ? {} : { issuerKeys: options.issuerKeys }),
   });
   planeStarted.resolve(plane);
   const pods = new Map<string, RunningPod>();

@@ -14,6 +14,8 @@ const isRuleChange = (before: Snapshot, after: Snapshot): boolean =>
   before.envoyFilters !== after.envoyFilters ||
   before.peerAuthentications !== after.peerAuthentications ||
   before.authorizationPolicies !== after.authorizationPolicies ||
+  before.requestAuthentications !== after.requestAuthentications ||
+  before.keySets !== after.keySets ||
   before.namespaces !== after.namespaces;
 
 /** The resources whose findings may have changed because others did. */
@@ -47,5 +49,9 @@ export const affectedBy = (before: Snapshot, after: Snapshot, diff: SnapshotDiff
     for (const [namespace, policies] of after.authorizationPolicies)
       for (const { metadata } of policies)
         affected.push(["AuthorizationPolicy", keyOf(namespace, metadata?.name ?? "")]);
+  if (before.requestAuthentications !== after.requestAuthentications || before.keySets !== after.keySets)
+    for (const [namespace, policies] of after.requestAuthentications)
+      for (const { metadata } of policies)
+        affected.push(["RequestAuthentication", keyOf(namespace, metadata?.name ?? "")]);
   return affected;
 };

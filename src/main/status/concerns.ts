@@ -29,6 +29,8 @@ export const objectOf = (snapshot: Snapshot, kind: ConfigurationKind, key: strin
       return peerAuthenticationAt(snapshot, key);
     case "AuthorizationPolicy":
       return policyAt(snapshot.authorizationPolicies, key);
+    case "RequestAuthentication":
+      return policyAt(snapshot.requestAuthentications, key);
     default:
       return undefined;
   }
@@ -85,8 +87,12 @@ export const concerns = (
       const object = peerAuthenticationAt(snapshot, key);
       return object && ((pod) => reaches(snapshot, object, namespaceOf(pod), pod.metadata?.labels ?? {}));
     }
-    case "AuthorizationPolicy": {
-      const object = policyAt(snapshot.authorizationPolicies, key);
+    case "AuthorizationPolicy":
+    case "RequestAuthentication": {
+      const object =
+        kind === "AuthorizationPolicy"
+          ? policyAt(snapshot.authorizationPolicies, key)
+          : policyAt(snapshot.requestAuthentications, key);
       return object && ((pod) => isPolicyFor(object, mesh.rootNamespace, namespaceOf(pod), pod.metadata?.labels ?? {}));
     }
     default:

@@ -1,5 +1,6 @@
 import type { Condition, Finding } from "../../api/kind.js";
 import type { Judgement } from "../../api/last-good.js";
+import type { KeysVerdict } from "./keys.js";
 
 /** Proxies rejected what the resource makes. */
 export interface Rejection {
@@ -28,6 +29,8 @@ export interface Standing {
   readonly rejection: Rejection | undefined;
   /** Undefined for kinds that proxies are not sent. */
   readonly distribution: Distribution | undefined;
+  /** Undefined without keys to fetch. */
+  readonly keys?: KeysVerdict | undefined;
 }
 
 const mostFindings = 3;
@@ -96,6 +99,7 @@ export const conditionsOf = (standing: Standing): readonly Condition[] => {
     ...(distribution === undefined || standing.inForce !== "judged"
       ? []
       : [condition("Distributed", distributed(distribution))]),
+    ...(standing.keys === undefined ? [] : [condition("KeysAvailable", standing.keys)]),
   ];
 };
 
@@ -108,7 +112,7 @@ const isSame = (next: Condition, before: Condition | undefined): boolean =>
   (next.message === before.message || next.reason === "Distributed") &&
   String(next.observedGeneration) === String(before.observedGeneration);
 
-const ownTypes: ReadonlySet<string> = new Set(["Reconciled", "Distributed"]);
+const ownTypes: ReadonlySet<string> = new Set(["Reconciled", "Distributed", "KeysAvailable"]);
 
 /**
  * The conditions to write over what is there, or undefined if that says the same. Only the mesh's own are among them;

@@ -8,6 +8,7 @@ import { concerns } from "./concerns.js";
 import { conditionsOf, conditionsToWrite } from "./conditions.js";
 import type { ProxyTracker } from "./distribution.js";
 import { findingsAmong } from "./findings.js";
+import { keysVerdict } from "./keys.js";
 import type { Nack } from "./nack.js";
 import { createRejections } from "./rejections.js";
 
@@ -95,6 +96,7 @@ export const createStatusReporter = (options: StatusReporterOptions): StatusRepo
         generationInForce: judgement.generationInForce,
         findings: [...judgement.findings, ...among.findings],
         conflicts: among.conflicts,
+        keys: keysVerdict(snapshot, kind, key),
       }),
       new Date().toISOString().replace(/\.\d+Z$/, "Z"),
     );

@@ -6,6 +6,7 @@ import type { AnalysisFinding, CodedFinding } from "./finding.js";
 import type { AnalysisIndex } from "./index.js";
 import { type Named, nameOf, namespaceOf } from "./named.js";
 import { checkPeerAuthenticationReferences } from "./peer-authentication.js";
+import { checkRequestAuthenticationReferences } from "./request-authentication.js";
 import { checkExportTo, checkSelector, checkWholeNamespace } from "./scope.js";
 import { checkServiceEntryReferences } from "./service-entry.js";
 import { checkService, checkWorkload } from "./services.js";
@@ -25,6 +26,7 @@ type AnalysedKinds = Pick<
   | "ProxyConfig"
   | "PeerAuthentication"
   | "AuthorizationPolicy"
+  | "RequestAuthentication"
 >;
 type Check<Kind extends keyof AnalysedKinds> = (
   index: AnalysisIndex,
@@ -63,6 +65,7 @@ const checks: { readonly [Kind in keyof AnalysedKinds]: Check<Kind> } = {
     checkSelector(index, namespaceOf(object), object.spec.selector?.matchLabels, "spec.selector.matchLabels"),
   PeerAuthentication: checkPeerAuthenticationReferences,
   AuthorizationPolicy: checkAuthorizationPolicyReferences,
+  RequestAuthentication: checkRequestAuthenticationReferences,
 };
 
 export const isAnalysed = (kind: string): kind is keyof AnalysedKinds => Object.hasOwn(checks, kind);
@@ -112,5 +115,6 @@ export const analyseAll = (index: AnalysisIndex): readonly AnalysisFinding[] => 
     ...all("ProxyConfig", objects.proxyConfigs),
     ...all("PeerAuthentication", objects.peerAuthentications),
     ...all("AuthorizationPolicy", objects.authorizationPolicies),
+    ...all("RequestAuthentication", objects.requestAuthentications),
   ];
 };

@@ -349,6 +349,13 @@ export const codes = {
       "The provider is asked by HTTP, which says nothing of connections: those to TCP ports that the policy selects are denied.",
     cure: "Limit the rules to HTTP ports with operation.ports, or use a provider with envoyExtAuthzGrpc.",
   },
+  HDL0630: {
+    name: "TokenHeaderIsOverwritten",
+    level: "error",
+    meaning:
+      "One RequestAuthentication fills a header that another one takes tokens from. What the caller sends in it is removed first, so that these tokens are never seen and their requests are anonymous.",
+    cure: "Choose another header for what is proven.",
+  },
 } as const satisfies Readonly<Record<string, CodeDefinition>>;
 
 export type Code = keyof typeof codes;

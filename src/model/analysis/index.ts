@@ -9,6 +9,7 @@ import type { VirtualService } from "../../api/networking/virtual-service.js";
 import type { WorkloadEntry } from "../../api/networking/workload-entry.js";
 import type { AuthorizationPolicy } from "../../api/security/authorization-policy-spec.js";
 import type { PeerAuthentication } from "../../api/security/peer-authentication.js";
+import type { RequestAuthentication } from "../../api/security/request-authentication-schema.js";
 import { byAge } from "../age.js";
 import { qualifiedHost } from "../host.js";
 import { type NamespacePeerAuthentications, peerAuthenticationsOf } from "../peer-authentication.js";
@@ -34,6 +35,7 @@ export interface AnalysisObjects {
   readonly proxyConfigs?: readonly ProxyConfig[];
   readonly peerAuthentications?: readonly PeerAuthentication[];
   readonly authorizationPolicies?: readonly AuthorizationPolicy[];
+  readonly requestAuthentications?: readonly RequestAuthentication[];
   /** `namespace/name` of each Gateway. */
   readonly gateways?: ReadonlySet<string>;
 }

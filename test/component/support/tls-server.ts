@@ -1,4 +1,5 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../../../src/cli/run/network.js";
@@ -16,7 +17,16 @@ export const selfSigned = async (name: string): Promise<OwnCertificate> => {
     await run(
       "openssl",
       ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"],
-      ...["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`, "-keyout", key, "-out", certificate],
+      ...[
+        "-subj",
+        `/CN=${name}`,
+        "-addext",
+        `subjectAltName=${isIP(name) === 0 ? "DNS" : "IP"}:${name}`,
+        "-keyout",
+        key,
+        "-out",
+        certificate,
+      ],
     );
     return { key: await readFile(key, "utf8"), certificate: await readFile(certificate, "utf8") };
   } finally {

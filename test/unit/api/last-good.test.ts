@@ -1,5 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { ConfigObject } from "../../../src/api/kind.js";
 import type { ObjectEvent } from "../../../src/api/kubernetes.js";
 import { createLastGood } from "../../../src/api/last-good.js";
 
@@ -55,7 +56,10 @@ test("a change of the status alone is told, and held back from the model", () =>
     result.judgements.map((judgement) => [judgement.isRepeated, judgement.conditions]),
     [[true, conditions]],
   );
-  const labelled = { ...given.object, metadata: { ...given.object!.metadata, labels: { version: "v2" } } };
+  const labelled = {
+    ...given.object,
+    metadata: { ...(given.object as ConfigObject<unknown>).metadata, labels: { version: "v2" } },
+  };
   assert.is(keep([{ ...given, object: labelled } as ObjectEvent]).events.length, 1, "labels are no status");
 });
 

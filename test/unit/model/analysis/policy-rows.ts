@@ -7,6 +7,7 @@ import {
   peerAuthentication,
   pod,
   type Row,
+  requestAuthentication,
   service,
   sidecar,
   subsets,
@@ -196,6 +197,19 @@ export const rows: readonly Row[] = [
     good: all(
       peerAuthentication("a", "{mtls: {mode: STRICT}}", older),
       peerAuthentication("b", "{selector: {matchLabels: {app: reviews}}, mtls: {mode: DISABLE}}", newer),
+    ),
+  },
+  {
+    code: "HDL0630",
+    bad: all(
+      requestAuthentication("a", "{jwtRules: [{issuer: 'https://a.b', outputPayloadToHeader: X-Jwt}]}"),
+      requestAuthentication("b", "{jwtRules: [{issuer: 'https://c.d', fromHeaders: [{name: x-jwt}]}]}"),
+    ),
+    where: "RequestAuthentication prod/a spec.jwtRules[0].outputPayloadToHeader",
+    message: /"x-jwt": RequestAuthentication prod\/b takes tokens from a header of this name/,
+    good: all(
+      requestAuthentication("a", "{jwtRules: [{issuer: 'https://a.b', outputPayloadToHeader: x-claims}]}"),
+      requestAuthentication("b", "{jwtRules: [{issuer: 'https://c.d', fromHeaders: [{name: x-jwt}]}]}"),
     ),
   },
   {
