@@ -1,0 +1,131 @@
+import { isWithin } from "./addresses.js";
+import { matchesNamespace, matchesPrincipal, matchesServiceAccount, matchesTrustDomain } from "./identity.js";
+import { matchesPath } from "./path.js";
+import { matchesText, matchesTextIgnoringCase } from "./text.js";
+import { matchesClaim, matchesRequestPrincipal } from "./token.js";
+import type { Condition, HttpRequest, Operation, Request, Source, Workload } from "./types.js";
+
+/** One field of a source or operation, or one condition: what it wants, and whether a value of it fits the request. */
+export interface Predicate {
+  readonly isHttpOnly: boolean;
+  readonly values: readonly string[];
+  readonly notValues: readonly string[];
+  readonly matches: (value: string) => boolean;
+}
+
+export interface Context {
+  readonly request: Request;
+  readonly workload: Workload;
+  readonly policyNamespace: string;
+}
+
+type Matcher = Pick<Predicate, "isHttpOnly" | "matches">;
+
+const anywhere = (matches: (value: string) => boolean): Matcher => ({ isHttpOnly: false, matches });
+
+const onlyHttp = (request: Request, matches: (value: string, http: HttpRequest) => boolean): Matcher => ({
+  isHttpOnly: true,
+  matches: (value) => request.protocol === "http" && matches(value, request),
+});
+
+/** The last of X-Forwarded-For, or whoever the connection is from. */
+export const remoteAddressOf = (request: Request): string =>
+  (request.protocol === "http" ? request.forwardedFor.at(-1) : undefined) ?? request.sourceAddress;
+
+/** All values of the header as one text; undefined if there is none. */
+const headerOf = ({ headers }: HttpRequest, name: string): string | undefined => {
+  const found = headers.filter(([each]) => each.toLowerCase() === name.toLowerCase());
+  return found.length === 0 ? undefined : found.map(([, value]) => value).join(",");
+};
+
+/** `*` is content with a header that is there and empty. */
+const matchesHeader = (pattern: string, value: string | undefined): boolean =>
+  value !== undefined && (pattern === "*" || matchesText(pattern, value));
+
+const matchersOf = ({ request, workload, policyNamespace }: Context) => ({
+  principal: anywhere((value) => matchesPrincipal(value, request.peer, workload)),
+  namespace: anywhere((value) => matchesNamespace(value, request.peer)),
+  serviceAccount: anywhere((value) => matchesServiceAccount(value, request.peer, policyNamespace)),
+  trustDomain: anywhere((value) => matchesTrustDomain(value, request.peer, workload)),
+  sourceAddress: anywhere((value) => isWithin(value, request.sourceAddress)),
+  remoteAddress: anywhere((value) => isWithin(value, remoteAddressOf(request))),
+  destinationAddress: anywhere((value) => isWithin(value, request.destinationAddress)),
+  destinationPort: anywhere((value) => Number(value) === request.destinationPort),
+  // Envoy keeps the name in lower case, however it came.
+  serverName: anywhere((value) => matchesText(value, (request.serverName ?? "").toLowerCase())),
+  requestPrincipal: onlyHttp(request, (value, { token }) => matchesRequestPrincipal(value, token)),
+  host: onlyHttp(request, (value, { authority }) => matchesTextIgnoringCase(value, authority)),
+  method: onlyHttp(request, (value, { method }) => matchesText(value, method)),
+  path: onlyHttp(request, (value, { path }) => matchesPath(value, path)),
+  header: (name: string) => onlyHttp(request, (value, http) => matchesHeader(value, headerOf(http, name))),
+  claim: (path: readonly string[]) => onlyHttp(request, (value, { token }) => matchesClaim(value, token, path)),
+});
+
+const predicate = (matcher: Matcher, values: readonly string[] = [], notValues: readonly string[] = []): Predicate => ({
+  ...matcher,
+  values,
+  notValues,
+});
+
+export const sourcePredicates = (source: Source, context: Context): readonly Predicate[] => {
+  const by = matchersOf(context);
+  return [
+    predicate(by.principal, source.principals, source.notPrincipals),
+    predicate(by.requestPrincipal, source.requestPrincipals, source.notRequestPrincipals),
+    predicate(by.namespace, source.namespaces, source.notNamespaces),
+    predicate(by.serviceAccount, source.serviceAccounts, source.notServiceAccounts),
+    predicate(by.sourceAddress, source.ipBlocks, source.notIpBlocks),
+    predicate(by.remoteAddress, source.remoteIpBlocks, source.notRemoteIpBlocks),
+    predicate(by.trustDomain, source.trustDomains, source.notTrustDomains),
+  ];
+};
+
+export const operationPredicates = (operation: Operation, context: Context): readonly Predicate[] => {
+  const by = matchersOf(context);
+  return [
+    predicate(by.host, operation.hosts, operation.notHosts),
+    predicate(by.destinationPort, operation.ports, operation.notPorts),
+    predicate(by.method, operation.methods, operation.notMethods),
+    predicate(by.path, operation.paths, operation.notPaths),
+  ];
+};
+
+const bracketed = (key: string): readonly string[] => [...key.matchAll(/\[([^\]]*)\]/g)].map(([, name = ""]) => name);
+
+const matcherOf = (key: string, context: Context): Matcher => {
+  const by = matchersOf(context);
+  switch (key) {
+    case "source.ip":
+      return by.sourceAddress;
+    case "remote.ip":
+      return by.remoteAddress;
+    case "source.namespace":
+      return by.namespace;
+    case "source.principal":
+      return by.principal;
+    case "source.serviceAccount":
+      return by.serviceAccount;
+    case "source.trustDomain":
+      return by.trustDomain;
+    case "request.auth.principal":
+      return by.requestPrincipal;
+    case "request.auth.audiences":
+      return by.claim(["aud"]);
+    case "request.auth.presenter":
+      return by.claim(["azp"]);
+    case "destination.ip":
+      return by.destinationAddress;
+    case "destination.port":
+      return by.destinationPort;
+    case "connection.sni":
+      return by.serverName;
+  }
+  if (key.startsWith("request.headers[")) return by.header(bracketed(key)[0]!);
+  if (key.startsWith("request.auth.claims[")) return by.claim(bracketed(key));
+  // Metadata of other filters: a mesh's own listeners have none.
+  if (key.startsWith("experimental.envoy.filters.")) return anywhere(() => false);
+  throw new Error(`no condition has the key ${key}`);
+};
+
+export const conditionPredicate = ({ key, values, notValues }: Condition, context: Context): Predicate =>
+  predicate(matcherOf(key, context), values, notValues);
