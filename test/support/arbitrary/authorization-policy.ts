@@ -63,7 +63,7 @@ const someFields = (values: Readonly<Record<string, fc.Arbitrary<string>>>): fc.
         ...names.map((name) =>
           fc
             .record({
-              kind: fc.constantFrom("is", "is", "not", "both"),
+              kind: fc.constantFrom("is", "is", "is", "is", "not", "not", "both"),
               is: few(values[name]!),
               not: few(values[name]!),
             })
@@ -115,7 +115,7 @@ const condition = (keys: readonly string[]): fc.Arbitrary<Condition> =>
   pick(keys).chain((key) =>
     fc
       .record({
-        kind: fc.constantFrom("is", "is", "not", "both"),
+        kind: fc.constantFrom("is", "is", "is", "is", "not", "not", "both"),
         values: few(conditionValues[key]!),
         notValues: few(conditionValues[key]!),
       })
@@ -161,7 +161,10 @@ const customRule = ruleOf(
 const selector = pick([
   undefined,
   undefined,
+  undefined,
   {},
+  {},
+  { matchLabels: { app: "server" } },
   { matchLabels: { app: "server" } },
   { matchLabels: { app: "server", version: "v1" } },
   { matchLabels: { app: "other" } },
@@ -171,7 +174,7 @@ const specOf = (action: Action | undefined): fc.Arbitrary<AuthorizationPolicy["s
   fc
     .record({
       rules: fc.array(action === "CUSTOM" ? customRule : rule, {
-        minLength: action === undefined || action === "ALLOW" ? 0 : 1,
+        minLength: 1,
         maxLength: 3,
       }),
       selector,
@@ -179,6 +182,13 @@ const specOf = (action: Action | undefined): fc.Arbitrary<AuthorizationPolicy["s
       provider: fc.constantFrom("ask-http", "ask-http", "ask-http", "ask-http", "nobody"),
     })
     .map(({ rules, selector: labels, target, provider }) => ({
+      rules,
+      labels,
+      target,
+      provider,
+      isNothing: action !== "CUSTOM" && target === 1 + (rules.length % 2),
+    }))
+    .map(({ rules, labels, target, provider, isNothing }) => ({
       ...(action === undefined ? {} : { action }),
       ...(action === "CUSTOM" ? { provider: { name: provider } } : {}),
       ...(target === 0
@@ -186,7 +196,7 @@ const specOf = (action: Action | undefined): fc.Arbitrary<AuthorizationPolicy["s
         : labels === undefined
           ? {}
           : { selector: labels }),
-      ...(rules.length === 0 && target % 2 === 0 ? {} : { rules }),
+      ...(target === 1 && action !== "CUSTOM" ? {} : { rules: target === 2 && action !== "CUSTOM" ? [] : rules }),
     }));
 
 const policyOf = (
@@ -196,7 +206,16 @@ const policyOf = (
   pick(actions).chain((action) =>
     fc
       .record({
-        namespace: pick([home, home, home, pools.rootNamespace, pools.rootNamespace, home === "shop" ? "dev" : "shop"]),
+        namespace: pick([
+          home,
+          home,
+          home,
+          home,
+          pools.rootNamespace,
+          pools.rootNamespace,
+          pools.rootNamespace,
+          home === "shop" ? "dev" : "shop",
+        ]),
         dryRun: fc.nat({ max: 11 }),
         spec: specOf(action),
       })

@@ -140,7 +140,22 @@ export const pattern = (pool: readonly string[]): fc.Arbitrary<string> =>
       text: pick(pool.filter((text) => text !== "")),
       cut: fc.nat({ max: 100 }),
       form: fc.constantFrom(
-        ...["exact", "exact", "exact", "prefix", "prefix", "suffix", "suffix", "any", "case", "longer"],
+        ...[
+          "exact",
+          "exact",
+          "exact",
+          "exact",
+          "exact",
+          "prefix",
+          "prefix",
+          "prefix",
+          "suffix",
+          "suffix",
+          "suffix",
+          "any",
+          "case",
+          "longer",
+        ],
       ),
     })
     .map(({ text, cut, form }) => {

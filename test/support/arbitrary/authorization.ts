@@ -8,6 +8,7 @@ import type {
   Token,
   Workload,
 } from "../authorization/types.js";
+import { aimed } from "./authorization-aim.js";
 import { policies } from "./authorization-policy.js";
 import * as pools from "./authorization-pools.js";
 import { pick } from "./authorization-pools.js";
@@ -115,15 +116,22 @@ export interface Situation {
   readonly requests: readonly Request[];
 }
 
-/** A pod with its policies, and what is asked of it. */
+const candidates = 24;
+
+/** A pod with its policies, and what is asked of it: `requests` times, 24 at most. */
 export const situation = (options: {
   readonly requests: number;
   readonly hasCustom: boolean;
 }): fc.Arbitrary<Situation> =>
   workload.chain((own) =>
-    fc.record({
-      workload: fc.constant(own),
-      policies: policies(own, options),
-      requests: fc.array(request(own), { minLength: options.requests, maxLength: options.requests }),
-    }),
+    fc
+      .record({
+        policies: policies(own, options),
+        requests: fc.array(request(own), { minLength: candidates, maxLength: candidates }),
+      })
+      .map(({ policies: those, requests }) => ({
+        workload: own,
+        policies: those,
+        requests: aimed(requests, those, own).slice(0, options.requests),
+      })),
   );

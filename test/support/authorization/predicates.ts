@@ -3,7 +3,7 @@ import { matchesNamespace, matchesPrincipal, matchesServiceAccount, matchesTrust
 import { matchesPath } from "./path.js";
 import { matchesText, matchesTextIgnoringCase } from "./text.js";
 import { matchesClaim, matchesRequestPrincipal } from "./token.js";
-import type { Condition, HttpRequest, Operation, Request, Source, Workload } from "./types.js";
+import type { Condition, HttpRequest, Operation, Request, Rule, Source, Workload } from "./types.js";
 
 /** One field of a source or operation, or one condition: what it wants, and whether a value of it fits the request. */
 export interface Predicate {
@@ -67,33 +67,28 @@ const predicate = (matcher: Matcher, values: readonly string[] = [], notValues: 
   notValues,
 });
 
-export const sourcePredicates = (source: Source, context: Context): readonly Predicate[] => {
-  const by = matchersOf(context);
-  return [
-    predicate(by.principal, source.principals, source.notPrincipals),
-    predicate(by.requestPrincipal, source.requestPrincipals, source.notRequestPrincipals),
-    predicate(by.namespace, source.namespaces, source.notNamespaces),
-    predicate(by.serviceAccount, source.serviceAccounts, source.notServiceAccounts),
-    predicate(by.sourceAddress, source.ipBlocks, source.notIpBlocks),
-    predicate(by.remoteAddress, source.remoteIpBlocks, source.notRemoteIpBlocks),
-    predicate(by.trustDomain, source.trustDomains, source.notTrustDomains),
-  ];
-};
+type Matchers = ReturnType<typeof matchersOf>;
 
-export const operationPredicates = (operation: Operation, context: Context): readonly Predicate[] => {
-  const by = matchersOf(context);
-  return [
-    predicate(by.host, operation.hosts, operation.notHosts),
-    predicate(by.destinationPort, operation.ports, operation.notPorts),
-    predicate(by.method, operation.methods, operation.notMethods),
-    predicate(by.path, operation.paths, operation.notPaths),
-  ];
-};
+const sourcePredicates = (source: Source, by: Matchers): readonly Predicate[] => [
+  predicate(by.principal, source.principals, source.notPrincipals),
+  predicate(by.requestPrincipal, source.requestPrincipals, source.notRequestPrincipals),
+  predicate(by.namespace, source.namespaces, source.notNamespaces),
+  predicate(by.serviceAccount, source.serviceAccounts, source.notServiceAccounts),
+  predicate(by.sourceAddress, source.ipBlocks, source.notIpBlocks),
+  predicate(by.remoteAddress, source.remoteIpBlocks, source.notRemoteIpBlocks),
+  predicate(by.trustDomain, source.trustDomains, source.notTrustDomains),
+];
+
+const operationPredicates = (operation: Operation, by: Matchers): readonly Predicate[] => [
+  predicate(by.host, operation.hosts, operation.notHosts),
+  predicate(by.destinationPort, operation.ports, operation.notPorts),
+  predicate(by.method, operation.methods, operation.notMethods),
+  predicate(by.path, operation.paths, operation.notPaths),
+];
 
 const bracketed = (key: string): readonly string[] => [...key.matchAll(/\[([^\]]*)\]/g)].map(([, name = ""]) => name);
 
-const matcherOf = (key: string, context: Context): Matcher => {
-  const by = matchersOf(context);
+const matcherOf = (key: string, by: Matchers): Matcher => {
   switch (key) {
     case "source.ip":
       return by.sourceAddress;
@@ -127,5 +122,20 @@ const matcherOf = (key: string, context: Context): Matcher => {
   throw new Error(`no condition has the key ${key}`);
 };
 
-export const conditionPredicate = ({ key, values, notValues }: Condition, context: Context): Predicate =>
-  predicate(matcherOf(key, context), values, notValues);
+const conditionPredicate = ({ key, values, notValues }: Condition, by: Matchers): Predicate =>
+  predicate(matcherOf(key, by), values, notValues);
+
+export const isConstraint = ({ values, notValues }: Predicate): boolean => values.length > 0 || notValues.length > 0;
+
+export const holds = ({ values, notValues, matches }: Predicate): boolean =>
+  (values.length === 0 || values.some(matches)) && !notValues.some(matches);
+
+/** One of the sources, one of the operations and all of the conditions have to hold; without any, anyone and anything. */
+export const rulePredicates = (rule: Rule, context: Context) => {
+  const by = matchersOf(context);
+  return {
+    conditions: (rule.when ?? []).map((condition) => conditionPredicate(condition, by)),
+    sources: (rule.from ?? [{ source: {} }]).map(({ source }) => sourcePredicates(source, by)),
+    operations: (rule.to ?? [{ operation: {} }]).map(({ operation }) => operationPredicates(operation, by)),
+  };
+};

@@ -1,27 +1,14 @@
-import {
-  type Context,
-  conditionPredicate,
-  operationPredicates,
-  type Predicate,
-  sourcePredicates,
-} from "./predicates.js";
+import { type Context, holds, isConstraint, type Predicate, rulePredicates } from "./predicates.js";
 import type { Action, AuthorizationPolicy, Decision, Request, Rule, Verdict, Workload } from "./types.js";
 
 /** What AuthorizationPolicies mean, by their specification alone: docs/authorization-semantics.md. */
-
-const isConstraint = ({ values, notValues }: Predicate): boolean => values.length > 0 || notValues.length > 0;
-
-const holds = ({ values, notValues, matches }: Predicate): boolean =>
-  (values.length === 0 || values.some(matches)) && !notValues.some(matches);
 
 /**
  * On TCP nothing is known of what only HTTP has: a rule of ALLOW that asks for it is left out as a whole, any other rule
  * is read as if it did not ask, and so takes in more.
  */
 const ruleMatches = (rule: Rule, action: Action, context: Context): boolean => {
-  const conditions = (rule.when ?? []).map((condition) => conditionPredicate(condition, context));
-  const sources = (rule.from ?? [{ source: {} }]).map(({ source }) => sourcePredicates(source, context));
-  const operations = (rule.to ?? [{ operation: {} }]).map(({ operation }) => operationPredicates(operation, context));
+  const { conditions, sources, operations } = rulePredicates(rule, context);
   const isUnknown = (predicate: Predicate): boolean =>
     context.request.protocol === "tcp" && predicate.isHttpOnly && isConstraint(predicate);
   if (action === "ALLOW" && [conditions, ...sources, ...operations].flat().some(isUnknown)) return false;
