@@ -182,13 +182,6 @@ const specOf = (action: Action | undefined): fc.Arbitrary<AuthorizationPolicy["s
       provider: fc.constantFrom("ask-http", "ask-http", "ask-http", "ask-http", "nobody"),
     })
     .map(({ rules, selector: labels, target, provider }) => ({
-      rules,
-      labels,
-      target,
-      provider,
-      isNothing: action !== "CUSTOM" && target === 1 + (rules.length % 2),
-    }))
-    .map(({ rules, labels, target, provider, isNothing }) => ({
       ...(action === undefined ? {} : { action }),
       ...(action === "CUSTOM" ? { provider: { name: provider } } : {}),
       ...(target === 0

@@ -32,15 +32,11 @@ const onlyHttp = (request: Request, matches: (value: string, http: HttpRequest) 
 export const remoteAddressOf = (request: Request): string =>
   (request.protocol === "http" ? request.forwardedFor.at(-1) : undefined) ?? request.sourceAddress;
 
-/** All values of the header as one text; undefined if there is none. */
-const headerOf = ({ headers }: HttpRequest, name: string): string | undefined => {
-  const found = headers.filter(([each]) => each.toLowerCase() === name.toLowerCase());
-  return found.length === 0 ? undefined : found.map(([, value]) => value).join(",");
-};
-
-/** `*` is content with a header that is there and empty. */
-const matchesHeader = (pattern: string, value: string | undefined): boolean =>
-  value !== undefined && (pattern === "*" || matchesText(pattern, value));
+/** Each header of the name by itself; `*` is content with one that is empty. */
+const matchesHeader = (pattern: string, { headers }: HttpRequest, name: string): boolean =>
+  headers
+    .filter(([each]) => each.toLowerCase() === name.toLowerCase())
+    .some(([, value]) => pattern === "*" || matchesText(pattern, value));
 
 const matchersOf = ({ request, workload, policyNamespace }: Context) => ({
   principal: anywhere((value) => matchesPrincipal(value, request.peer, workload)),
@@ -57,7 +53,7 @@ const matchersOf = ({ request, workload, policyNamespace }: Context) => ({
   host: onlyHttp(request, (value, { authority }) => matchesTextIgnoringCase(value, authority)),
   method: onlyHttp(request, (value, { method }) => matchesText(value, method)),
   path: onlyHttp(request, (value, { path }) => matchesPath(value, path)),
-  header: (name: string) => onlyHttp(request, (value, http) => matchesHeader(value, headerOf(http, name))),
+  header: (name: string) => onlyHttp(request, (value, http) => matchesHeader(value, http, name)),
   claim: (path: readonly string[]) => onlyHttp(request, (value, { token }) => matchesClaim(value, token, path)),
 });
 
