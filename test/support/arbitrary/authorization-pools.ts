@@ -47,6 +47,8 @@ export const writtenPaths = [
   "/info?y=/admin/users",
   "/foo\\bar",
   "/foo/a=b",
+  "/foo/a*b",
+  "/foo/a[b",
   "/foo/a%2Fb",
   "/Admin",
   "/foo/.",

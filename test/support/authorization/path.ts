@@ -24,15 +24,15 @@ export const pathSeen = (target: string): string => {
   return `/${segments.join("/")}`;
 };
 
-/** What a segment of a template takes: RFC 3986's pchar without `*` and `=`. */
-const segment = "[A-Za-z0-9\\-._~%!$&'()+,;:@]";
+/** What a segment of a template takes, found by asking Envoy for every character: all but brackets. */
+const segment = "[^/[\\]]";
 const literal = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
 /** `{*}` is one segment that is not empty, `{**}` any number of characters and slashes, none too. */
 export const matchesTemplate = (template: string, path: string): boolean => {
   const regex = template
     .split("/")
-    .map((part) => (part === "{*}" ? `${segment}+` : part === "{**}" ? `(?:${segment}|/)*` : literal(part)))
+    .map((part) => (part === "{*}" ? `${segment}+` : part === "{**}" ? `[^[\\]]*` : literal(part)))
     .join("/");
   return new RegExp(`^${regex}$`).test(path);
 };

@@ -96,22 +96,29 @@ const told = ({ situation: { workload, policies }, request, proxy, detail }: Dis
     `seed ${seed}`,
   ].join("---\n");
 
-/** Compares what proxies do, with what `compile` gives them, and what `expected` says. */
-export const comparePairs = async (
-  compile: Compile,
-  identities: Identities,
-  expected: Decide = decide,
-): Promise<Comparison> => {
+export interface ComparisonOptions {
+  readonly compile: Compile;
+  readonly identities: Identities;
+  readonly expected?: Decide;
+  readonly pairs?: number;
+}
+
+/** Compares what proxies do, with what `compile` gives them, and what `expected` says; ends at the first disagreement. */
+export const comparePairs = async ({
+  compile,
+  identities,
+  expected = decide,
+  pairs = pairCount,
+}: ComparisonOptions): Promise<Comparison> => {
   const compare = (situations: readonly Situation[]): Promise<Round> =>
     round(situations, compile, identities, expected);
   const all = fc.sample(situation({ requests: requestsEach, hasCustom: hasExternalAuthorizers }), {
     seed,
-    numRuns: Math.ceil(pairCount / requestsEach),
+    numRuns: Math.ceil(pairs / requestsEach),
   });
   let compared = 0;
   let allowed = 0;
-  while (compared < all.length * requestsEach) {
-    const start = compared / requestsEach;
+  for (let start = 0; start < all.length; start += situationsAtOnce) {
     const batch = all.slice(start, start + situationsAtOnce);
     const result = await compare(batch);
     allowed += result.allowed;

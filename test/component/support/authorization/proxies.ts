@@ -80,7 +80,7 @@ const inTurn = async (tasks: readonly (() => Promise<void>)[]): Promise<void> =>
 };
 
 /** Certificates of callers, by SPIFFE id, made when first wanted. */
-const createIdentities = async () => {
+export const createIdentities = async () => {
   const authority = await createTestAuthority("authorization");
   const known = new Map<string, Certificate>();
   const issue = async (peer: Identity): Promise<void> => {
@@ -92,7 +92,6 @@ const createIdentities = async () => {
 };
 
 export type Identities = Awaited<ReturnType<typeof createIdentities>>;
-export { createIdentities };
 
 const familyOf = (address: string): string => (address.includes(":") ? "::1" : "127.0.0.1");
 
