@@ -18,6 +18,10 @@ export const authorizer = { service: "authorizer.istio-system.svc.cluster.local"
 /** Whether the mesh configuration has external authorizers. */
 export const hasExternalAuthorizers = !unusedMeshConfigFields.has("extensionProviders");
 
+/** As Istio's proxies tell it: `allowed` or `denied`, `-` where there is no such policy or none of this protocol. */
+const dryRunResult = (protocol: string, action: string): string =>
+  `%DYNAMIC_METADATA(envoy.filters.${protocol}.rbac:istio_dry_run_${action}_shadow_engine_result)%`;
+
 const meshOf = ({ workload }: Situation, accessLogFile: string): MeshConfig =>
   readMeshConfig(
     {
@@ -25,8 +29,12 @@ const meshOf = ({ workload }: Situation, accessLogFile: string): MeshConfig =>
       trustDomain: workload.trustDomain,
       trustDomainAliases: workload.trustDomainAliases,
       accessLogFile,
-      accessLogFormat:
+      accessLogFormat: [
         "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS%",
+        ...["allow", "deny"].map(
+          (action) => `dry run ${action}: ${dryRunResult("http", action)}${dryRunResult("network", action)}`,
+        ),
+      ].join(" "),
       extensionProviders: Object.keys(workload.providers).map((name) => ({
         name,
         envoyExtAuthzHttp: { ...authorizer, includeRequestHeadersInCheck: ["x-external"] },

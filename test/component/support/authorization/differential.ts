@@ -3,7 +3,7 @@ import { stringify } from "yaml";
 import { type Situation, situation } from "../../../support/arbitrary/authorization.js";
 import { reductionsOf } from "../../../support/authorization/reductions.js";
 import { decide } from "../../../support/authorization/reference.js";
-import type { Request } from "../../../support/authorization/types.js";
+import type { Decision, Request } from "../../../support/authorization/types.js";
 import { hasExternalAuthorizers } from "./compiled.js";
 import { type Compile, type Identities, withAnswers } from "./proxies.js";
 
@@ -41,6 +41,15 @@ interface Round {
   readonly disagreements: readonly Disagreement[];
 }
 
+/** What the access log holds about dry runs, whichever protocol's filter has told it. */
+const dryRunText = (shadow: Decision["shadow"], isHttp: boolean): string =>
+  (["allow", "deny"] as const)
+    .map((action) => {
+      const result = { allow: "allowed", deny: "denied", none: "-" }[shadow[action] ?? "none"];
+      return `dry run ${action}: ${isHttp ? `${result}-` : `-${result}`}`;
+    })
+    .join(" ");
+
 const round = async (
   situations: readonly Situation[],
   compile: Compile,
@@ -54,12 +63,19 @@ const round = async (
       for (const [at, request] of each.requests.entries()) {
         const outcome = outcomes[index]![at]!;
         if (outcome.verdict === "allow") allowed += 1;
-        if (outcome.verdict === expected(each.policies, each.workload, request).verdict) continue;
+        const { verdict, shadow } = expected(each.policies, each.workload, request);
+        const hasDryRun = outcome.verdict === "allow" && Object.keys(shadow).length > 0;
+        const log = outcome.verdict === verdict && !hasDryRun ? "" : await logged(outcome);
+        if (
+          outcome.verdict === verdict &&
+          (!hasDryRun || log.includes(dryRunText(shadow, request.protocol === "http")))
+        )
+          continue;
         disagreements.push({
           situation: { ...each, requests: [request] },
           request,
           proxy: outcome.verdict,
-          detail: `${outcome.detail.split("\r\n")[0]}\naccess log: ${await logged(outcome)}`,
+          detail: `${outcome.detail.split("\r\n")[0]}\naccess log: ${log}`,
         });
       }
   });
