@@ -82,19 +82,21 @@ const round = async (
   return { allowed, disagreements };
 };
 
-/** Takes one thing out of the policies after another, as long as the two still disagree about the request. */
+const sizeOf = (policies: Situation["policies"]): number => JSON.stringify(policies).length;
+
+/** Goes on to the smallest of all policies that are smaller by one thing, as long as the two disagree about one of them. */
 const smallest = async (
   found: Disagreement,
   compare: (situations: readonly Situation[]) => Promise<Round>,
 ): Promise<Disagreement> => {
   let current = found;
   for (let count = 0; count < reductionRounds; count += 1) {
-    const smaller = reductionsOf(current.situation.policies).map(({ policies }) => ({
-      ...current.situation,
-      policies,
-    }));
+    const smaller = reductionsOf(current.situation.policies)
+      .map(({ policies }) => ({ ...current.situation, policies }))
+      .sort((left, right) => sizeOf(left.policies) - sizeOf(right.policies))
+      .slice(0, 2 * situationsAtOnce);
     if (smaller.length === 0) break;
-    const { disagreements } = await compare(smaller.slice(0, 2 * situationsAtOnce));
+    const { disagreements } = await compare(smaller);
     const next = disagreements.find(({ proxy }) => proxy === current.proxy);
     if (next === undefined) break;
     current = next;
