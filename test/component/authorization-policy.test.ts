@@ -83,6 +83,7 @@ test("without rules nothing is allowed; probes, readiness and metrics are answer
     assert.is(await status(mesh, pod), 403, pod);
     assert.is(await status(mesh, pod, "http://other.shop/"), 403, pod);
     assert.is(await echo(mesh, pod), "", pod);
+    assert.is((await one(mesh, pod, "tcp://server.shop:7071")).body, "", `${pod} hears nothing of who speaks first`);
   }
   const { address, pod } = mesh.pod("shop/server");
   const probe = pod.spec?.containers.find(({ name }) => name === "echo")?.readinessProbe?.httpGet;
@@ -149,13 +150,13 @@ test("a dry run counts what it would do, and does nothing", async ({ mesh }) => 
     ["dry-custom", { ...forServer, action: "CUSTOM", provider: { name: "none" }, rules: [{}] }, { annotations }],
   );
   const counted = (name: string): Promise<number> =>
-    mesh.stat("shop/server", new RegExp(`^http\\..*rbac\\.istio_dry_run_${name}:`));
+    mesh.stat("shop/server", new RegExp(`^http\\.inbound_0\\.0\\.0\\.0_8080\\.rbac\\.istio_dry_run_${name}:`));
   for (const path of ["/allowed", "/allowed", "/denied", "/other"])
     assert.is(await status(mesh, "frontend", path), 200, path);
-  assert.is(await counted("allow_shadow_allowed"), 2);
-  assert.is(await counted("allow_shadow_denied"), 2);
-  assert.is(await counted("deny_shadow_denied"), 1);
-  assert.is(await counted("deny_shadow_allowed"), 3);
+  assert.is(await counted("allow_.shadow_allowed"), 2);
+  assert.is(await counted("allow_.shadow_denied"), 2);
+  assert.is(await counted("deny_.shadow_denied"), 1);
+  assert.is(await counted("deny_.shadow_allowed"), 3);
   assert.is(await echo(mesh, "outside"), "hello");
 });
 

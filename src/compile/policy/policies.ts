@@ -4,21 +4,20 @@ import type { AuthorizationPolicy } from "../../api/security/authorization-polic
 import type { Labels } from "../../model/selector.js";
 import type { Snapshot } from "../../model/snapshot.js";
 import { policiesFor } from "../../model/workload-policies.js";
-import { type Filter, FilterChainSchema } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
+import { FilterChainSchema } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import { JwtAuthenticationSchema } from "../../proto/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import { numberOf } from "../client.js";
 import { fragmentOf } from "../encode.js";
 import type { EncodedResource } from "../resources.js";
 import { type CompiledAuthorization, compileAuthorization } from "./authorization.js";
-import { connectionFilters, requestResources } from "./enforcement.js";
+import { connectionPolicies, type NetworkPolicies, requestResources } from "./enforcement.js";
 import { policyResource } from "./slots.js";
 
 /** What security policies say to one workload's proxy. */
 export interface WorkloadPolicies {
   /** Configuration of the filters that each request passes. */
   readonly resources: readonly EncodedResource[];
-  /** Filters that each TCP connection passes. */
-  readonly network: readonly Filter[];
+  readonly network: NetworkPolicies;
   /** Equal texts mean equal `network`. */
   readonly networkKey: string;
 }
@@ -46,8 +45,8 @@ export const createPolicyCompiler = (closed: (policy: string, error: Error) => v
   };
 
   const make = (authorizations: readonly CompiledAuthorization[], mesh: MeshConfig): WorkloadPolicies => {
-    const network = connectionFilters(authorizations, mesh);
-    const chain = create(FilterChainSchema, { filters: [...network] });
+    const network = connectionPolicies(authorizations, mesh);
+    const chain = create(FilterChainSchema, { filters: [...network.filters] });
     return {
       resources: [
         policyResource("authentication", create(JwtAuthenticationSchema)),
