@@ -110,7 +110,7 @@ export const createInbound = (shapes: InboundShapes, policyCompiler: PolicyCompi
       )
         return;
       made = key;
-      const context = { mesh, networkPolicies: policies.network };
+      const context = { mesh, network: policies.network };
       const redirected = ports.filter(({ bind }) => bind === undefined);
       const shape = remember(shapes, key, () =>
         encode(

@@ -7,8 +7,9 @@ import type {
   FilterChain,
   FilterChainMatchSchema,
 } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
-import { inboundClusterName, inboundPassthroughCluster } from "../clusters/names.js";
+import { blackHoleCluster, inboundClusterName, inboundPassthroughCluster } from "../clusters/names.js";
 import { httpConnectionManager } from "../http.js";
+import type { NetworkPolicies } from "../policy/enforcement.js";
 import { inboundRoutes, passthroughRoutes } from "../routes/inbound.js";
 import { meshHttpAlpn, meshTcpAlpn, serverTls } from "../tls.js";
 import { chain, plainHttp } from "./chains.js";
@@ -36,9 +37,13 @@ interface Place {
 /** What all chains of a pod share. */
 export interface ChainContext {
   readonly mesh: MeshConfig;
-  /** What security policies say of TCP connections. */
-  readonly networkPolicies: readonly Filter[];
+  readonly network: NetworkPolicies;
 }
+
+const tcpFilters = (cluster: string, { mesh, network }: ChainContext): readonly Filter[] => [
+  ...network.filters,
+  tcpProxy(network.isClosed ? blackHoleCluster : cluster, mesh),
+];
 
 /** Inside the mesh's mutual TLS, which its clients' ALPN tells from any other TLS. */
 const meshChains = ({ label, match, protocol, tcp, http }: Place, mesh: MeshConfig): readonly FilterChain[] => {
@@ -101,9 +106,10 @@ const statPrefix = (label: string): string => `inbound_${label}`;
 /** Of a port that is served. A listener that is for this port alone matches no port. */
 export const servedChains = (
   { port, protocol, mtls }: ServedPort,
-  { mesh, networkPolicies }: ChainContext,
+  context: ChainContext,
   isShared = true,
 ): readonly FilterChain[] => {
+  const { mesh } = context;
   const cluster = inboundClusterName(port);
   const label = `0.0.0.0_${port}`;
   const match = isShared ? { destinationPort: port } : {};
@@ -114,15 +120,16 @@ export const servedChains = (
       statPrefix: statPrefix(label),
       routes: { inline: inboundRoutes(cluster, port, cluster) },
     });
-  return chainsOf({ label, match, protocol, mtls, http, tcp: [...networkPolicies, tcpProxy(cluster, mesh)] }, mesh);
+  return chainsOf({ label, match, protocol, mtls, http, tcp: tcpFilters(cluster, context) }, mesh);
 };
 
 /** Of ports in no Service: of one that a policy names, or of all others. */
 export const passthroughChains = (
   port: number | undefined,
   mtls: MtlsMode,
-  { mesh, networkPolicies }: ChainContext,
+  context: ChainContext,
 ): readonly FilterChain[] => {
+  const { mesh } = context;
   const cluster = inboundPassthroughCluster;
   const http = () =>
     httpConnectionManager({
@@ -133,8 +140,5 @@ export const passthroughChains = (
     });
   const place = port === undefined ? {} : { destinationPort: port };
   const label = port === undefined ? "passthrough" : `passthrough_${port}`;
-  return chainsOf(
-    { label, match: place, protocol: "auto", mtls, http, tcp: [...networkPolicies, tcpProxy(cluster, mesh)] },
-    mesh,
-  );
+  return chainsOf({ label, match: place, protocol: "auto", mtls, http, tcp: tcpFilters(cluster, context) }, mesh);
 };

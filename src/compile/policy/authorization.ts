@@ -50,13 +50,13 @@ export const compileAuthorization = (policy: AuthorizationPolicy, mesh: Mesh): C
   const common = { action, isDryRun: isDryRun(policy), provider: action === "CUSTOM" ? providerOf(policy) : "" };
   try {
     const rules = { http: rulesFor(policy, mesh, "http"), tcp: rulesFor(policy, mesh, "tcp") };
-    if (action !== "CUSTOM" || authorizerOf(mesh, common.provider) !== undefined)
+    if (action !== "CUSTOM" || common.isDryRun || authorizerOf(mesh, common.provider) !== undefined)
       return { ...common, ...rules, failure: undefined };
     const failure = new Error(`the mesh configuration has no provider ${JSON.stringify(common.provider)} to be asked`);
     return { ...common, ...rules, action: "DENY", failure };
   } catch (failure) {
     const everything = { [ruleName(policy, 0)]: compileRule({}, { mesh, namespace: "", protocol: "http" }) };
-    const isRestriction = action === "DENY" || action === "CUSTOM";
+    const isRestriction = action === "DENY" || (action === "CUSTOM" && !common.isDryRun);
     const rules = isRestriction ? everything : {};
     return {
       ...common,

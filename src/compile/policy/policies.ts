@@ -5,22 +5,22 @@ import { remoteSourcesOf } from "../../model/request-authentication.js";
 import type { Labels } from "../../model/selector.js";
 import type { Snapshot } from "../../model/snapshot.js";
 import { policiesFor } from "../../model/workload-policies.js";
-import { type Filter, FilterChainSchema } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
+import { FilterChainSchema } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import { JwtAuthenticationSchema } from "../../proto/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import { numberOf } from "../client.js";
 import { fragmentOf } from "../encode.js";
 import type { EncodedResource } from "../resources.js";
 import { authentication } from "./authentication.js";
 import { type CompiledAuthorization, compileAuthorization } from "./authorization.js";
-import { connectionFilters, requestResources } from "./enforcement.js";
+import { connectionPolicies, type NetworkPolicies, requestResources } from "./enforcement.js";
 import { rememberByParts } from "./remember.js";
 import { policyResource } from "./slots.js";
 
 interface AuthorizationParts {
   /** Configuration of the filters that each request passes. */
   readonly authorization: readonly EncodedResource[];
-  /** Filters that each TCP connection passes. */
-  readonly network: readonly Filter[];
+  /** What each TCP connection passes. */
+  readonly network: NetworkPolicies;
   /** Equal texts mean equal `network`. */
   readonly networkKey: string;
 }
@@ -57,8 +57,8 @@ export const createPolicyCompiler = (closed: (policy: string, error: Error) => v
   };
 
   const make = (authorizations: readonly CompiledAuthorization[], mesh: MeshConfig): AuthorizationParts => {
-    const network = connectionFilters(authorizations, mesh);
-    const chain = create(FilterChainSchema, { filters: [...network] });
+    const network = connectionPolicies(authorizations, mesh);
+    const chain = create(FilterChainSchema, { filters: [...network.filters] });
     return {
       authorization: requestResources(authorizations, mesh),
       network,
