@@ -77,7 +77,8 @@ const JwtRule = Type.Object(
             claim: Type.String({
               minLength: 1,
               maxLength: 2048,
-              description: "Name of the claim, a text, number or boolean; a dot leads into a nested one.",
+              description:
+                "Name of the claim; a dot leads into a nested one. Lists and objects come as base64 of their JSON.",
             }),
           },
           { ...closed, description: "A claim that the application gets as a header." },
