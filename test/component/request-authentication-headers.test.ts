@@ -140,7 +140,7 @@ test("claims, nested ones and lists too, and the payload come as headers", async
   assert.is(headers["x-level"], "7");
   assert.is(Buffer.from(headers["x-list"]!, "base64").toString("utf8"), '["a"]');
   assert.is(payloadOf(headers["x-first"])["sub"], "alice");
-    assert.is(headers["authorization"], undefined);
+  assert.is(headers["authorization"], undefined);
 });
 
 test("headers that a caller makes up never reach the application, whatever else comes with them", async ({ mesh }) => {

@@ -23,14 +23,18 @@ const publicMembers: Readonly<Record<string, readonly string[]>> = {
   OKP: ["crv", "x"],
 };
 const privateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] as const;
-const curves: Readonly<Record<string, string>> = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512" };
+const curves: ReadonlyMap<unknown, string> = new Map([
+  ["P-256", "ES256"],
+  ["P-384", "ES384"],
+  ["P-521", "ES512"],
+]);
 const rsaAlgorithms: readonly string[] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 
 /** The algorithms (RFC 7518, RFC 8037) that a key of this type verifies and the proxy knows. */
 const algorithmsOf = (key: Readonly<Record<string, unknown>>): readonly string[] => {
   if (key["kty"] === "RSA") return rsaAlgorithms;
   if (key["kty"] === "OKP") return key["crv"] === "Ed25519" ? ["EdDSA"] : [];
-  const algorithm = typeof key["crv"] === "string" ? curves[key["crv"]] : undefined;
+  const algorithm = curves.get(key["crv"]);
   return algorithm === undefined ? [] : [algorithm];
 };
 
