@@ -62,6 +62,11 @@ export interface KindDefinition<Schema extends TSchema = TSchema> {
   readonly printerColumns: readonly PrinterColumn[];
   /** What the schema cannot say, of this resource alone; it is only called for a spec that fits the schema. */
   readonly check: (object: ConfigObject<Static<Schema>>) => readonly Finding[];
+  /**
+   * Of a kind that restricts: what is in force in place of an object that has errors and no earlier version, so that its
+   * fault opens nothing. Undefined for nothing.
+   */
+  readonly closed?: (object: ConfigObject<unknown>) => ConfigObject<unknown> | undefined;
 }
 
 /** Keeps the schema's own type, so that `Static` of it is exact. */

@@ -13,8 +13,11 @@ export interface Judgement {
   /** `metadata.generation` of the version that was judged. */
   readonly generation: number | undefined;
   readonly findings: readonly Finding[];
-  /** The version judged, one before it that had no error, or none: the resource does nothing then. */
-  readonly inForce: "judged" | "earlier" | "none";
+  /**
+   * The version judged, one before it that had no error, or none: the resource does nothing then, or, of a kind that
+   * restricts, it is closed: what it would have restricted is denied.
+   */
+  readonly inForce: "judged" | "earlier" | "closed" | "none";
   /** `metadata.generation` of the version in force. */
   readonly generationInForce: number | undefined;
   /** Of the status that the resource came with. */
@@ -68,6 +71,7 @@ export const createLastGood = (): ((events: readonly ObjectEvent[]) => Kept) => 
   /** Generation of the version in force. */
   const inForce = new Map<string, number | undefined>();
   const known = new Map<string, Known>();
+  const closed = new Set<string>();
 
   const judge = (event: ObjectEvent, kind: ConfigurationKind): Judged => {
     const { namespace, name } = event;
@@ -75,25 +79,32 @@ export const createLastGood = (): ((events: readonly ObjectEvent[]) => Kept) => 
     if (event.object === undefined) {
       known.delete(key);
       const removed = { kind, namespace, name };
-      return inForce.delete(key) ? { event, removed } : { removed };
+      const wasClosed = closed.delete(key);
+      return inForce.delete(key) || wasClosed ? { event, removed } : { removed };
     }
     const given = event.object as ConfigObject<unknown>;
     const conditions = Array.isArray(given.status?.conditions) ? given.status.conditions : [];
     const before = known.get(key);
     if (before !== undefined && isSameVersion(before.object, given))
       return { judgement: { ...before.judgement, conditions, isRepeated: true } };
-    const { object, findings } = readConfigObject(definitionOf(kind), event.object);
+    const definition = definitionOf(kind);
+    const { object, findings } = readConfigObject(definition, event.object);
     const { generation, uid } = given.metadata ?? {};
     const hasEarlier = inForce.has(key);
     if (object !== undefined) inForce.set(key, generation);
+    const stand = object === undefined && !hasEarlier ? definition.closed?.(given) : undefined;
+    const wasClosed = closed.delete(key);
+    if (stand !== undefined) closed.add(key);
     const judgement: Judgement = {
       ...{ kind, namespace, name, uid, generation, findings, conditions, isRepeated: false },
-      inForce: object !== undefined ? "judged" : hasEarlier ? "earlier" : "none",
+      inForce: object !== undefined ? "judged" : hasEarlier ? "earlier" : stand !== undefined ? "closed" : "none",
       generationInForce: inForce.get(key),
     };
     known.set(key, { object: given, judgement });
     // The object was read by the definition of its own kind.
-    return object === undefined ? { judgement } : { event: { ...event, object } as ObjectEvent, judgement };
+    const taken = object ?? stand;
+    if (taken !== undefined) return { event: { ...event, object: taken } as ObjectEvent, judgement };
+    return wasClosed ? { event: { ...event, object: undefined }, judgement } : { judgement };
   };
 
   return (events) => {

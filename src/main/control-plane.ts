@@ -82,8 +82,12 @@ const servingRenewalMilliseconds = 7 * 24 * 3600 * 1000;
 const tellFaults = (logger: Logger, { kind, namespace, name, findings, inForce, isRepeated }: Judgement): void => {
   if (inForce === "judged" || isRepeated) return;
   const faults = findings.map(({ path, message }) => `${path}: ${message}`);
-  const rest = inForce === "earlier" ? "; its last valid version stays in force" : "";
-  logger.warn({ kind, namespace, name, faults }, `an invalid resource has no effect${rest}`);
+  const effects = {
+    earlier: "has no effect; its last valid version stays in force",
+    closed: "denies what it would have restricted, until it is corrected",
+    none: "has no effect",
+  } as const;
+  logger.warn({ kind, namespace, name, faults }, `an invalid resource ${effects[inForce]}`);
 };
 
 /** Wires the rooms and listens; resolves when the first list of objects is in and both servers answer. */

@@ -6,19 +6,7 @@ import {
 } from "../api/security/request-authentication-schema.js";
 import type { Edit } from "./edit.js";
 import type { Editing, Effects } from "./editing.js";
-import type { Snapshot } from "./snapshot.js";
 import { touchPolicies } from "./workload-policies.js";
-
-type Policies = Pick<Snapshot, "requestAuthentications">;
-
-/** By its key, `namespace/name`. */
-export const requestAuthenticationAt = (
-  { requestAuthentications }: Policies,
-  key: string,
-): RequestAuthentication | undefined => {
-  const [namespace = "", name] = key.split("/");
-  return requestAuthentications.get(namespace)?.find(({ metadata }) => metadata?.name === name);
-};
 
 /** What a policy needs fetched, by rule. */
 export const remoteSourcesOf = ({ spec }: RequestAuthentication): readonly (RemoteKeySource | undefined)[] =>

@@ -18,17 +18,29 @@ export type PoliciesByNamespace<Policy> = ReadonlyMap<string, readonly Policy[]>
 const isForWorkloads = ({ targetRef, targetRefs }: Selecting): boolean =>
   targetRef === undefined && (targetRefs ?? []).length === 0;
 
-/** Whether a policy of the namespace `own` is for a workload with these labels. */
+/** By its key, `namespace/name`. */
+export const policyAt = <Policy extends ConfigObject<Selecting>>(
+  policies: PoliciesByNamespace<Policy>,
+  key: string,
+): Policy | undefined => {
+  const name = key.slice(key.indexOf("/") + 1);
+  return policies.get(namespaceOf(key))?.find(({ metadata }) => metadata?.name === name);
+};
+
+/** Whether one policy is for a workload with these labels. */
 export const isPolicyFor = (
-  { spec }: ConfigObject<Selecting>,
-  own: string,
+  { metadata, spec }: ConfigObject<Selecting>,
   rootNamespace: string,
   namespace: string,
   labels: Labels,
-): boolean =>
-  (own === rootNamespace || own === namespace) &&
-  isForWorkloads(spec) &&
-  selectsOrAll(spec.selector?.matchLabels, labels);
+): boolean => {
+  const own = metadata?.namespace ?? "default";
+  return (
+    (own === namespace || own === rootNamespace) &&
+    isForWorkloads(spec) &&
+    selectsOrAll(spec.selector?.matchLabels, labels)
+  );
+};
 
 /** All that are for a workload with these labels: those of the root namespace, which is for all, then its own. */
 export const policiesFor = <Policy extends ConfigObject<Selecting>>(
@@ -38,7 +50,9 @@ export const policiesFor = <Policy extends ConfigObject<Selecting>>(
   labels: Labels,
 ): readonly Policy[] =>
   [...new Set([rootNamespace, namespace])].flatMap((each) =>
-    (policies.get(each) ?? []).filter((policy) => isPolicyFor(policy, each, rootNamespace, namespace, labels)),
+    (policies.get(each) ?? []).filter(
+      ({ spec }) => isForWorkloads(spec) && selectsOrAll(spec.selector?.matchLabels, labels),
+    ),
   );
 
 /** Workloads of the namespace are served otherwise; those of all namespaces if it is the root's. */

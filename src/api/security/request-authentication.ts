@@ -1,8 +1,8 @@
 import { defineKind } from "../kind.js";
+import { closedRequestAuthentication } from "./closed-request-authentication.js";
 import { securityGroup, securityVersions } from "./group.js";
 import { checkRequestAuthentication } from "./request-authentication-check.js";
 import { RequestAuthenticationSpec } from "./request-authentication-schema.js";
-import { oneAttachment } from "./target-refs.js";
 
 export const requestAuthentication = defineKind({
   kind: "RequestAuthentication",
@@ -13,7 +13,12 @@ export const requestAuthentication = defineKind({
   description:
     "Whose JSON Web Tokens workloads take. A bad token is answered 401; a request without one passes, without an identity that an AuthorizationPolicy could allow.",
   spec: RequestAuthenticationSpec,
-  rules: [oneAttachment],
+  rules: [
+    {
+      rule: "(has(self.selector) ? 1 : 0) + (has(self.targetRef) ? 1 : 0) + (has(self.targetRefs) && self.targetRefs.size() > 0 ? 1 : 0) <= 1",
+      message: "give one of selector, targetRef and targetRefs",
+    },
+  ],
   printerColumns: [
     {
       name: "Issuers",
@@ -24,4 +29,5 @@ export const requestAuthentication = defineKind({
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "Time since it was created" },
   ],
   check: checkRequestAuthentication,
+  closed: closedRequestAuthentication,
 });

@@ -3,11 +3,10 @@ import type { Pod } from "../../api/kubernetes.js";
 import { selectEnvoyFilters } from "../../model/envoy-filter.js";
 import { exportTargets, isExportedTo } from "../../model/hosts.js";
 import { peerAuthenticationAt, reaches } from "../../model/peer-authentication.js";
-import { requestAuthenticationAt } from "../../model/request-authentication.js";
 import { selectsOrAll } from "../../model/selector.js";
 import { sidecarOf } from "../../model/sidecar-scope.js";
 import type { Snapshot } from "../../model/snapshot.js";
-import { isPolicyFor } from "../../model/workload-policies.js";
+import { isPolicyFor, policyAt } from "../../model/workload-policies.js";
 
 type AnyObject = ConfigurationObjects[ConfigurationKind];
 
@@ -29,7 +28,7 @@ export const objectOf = (snapshot: Snapshot, kind: ConfigurationKind, key: strin
     case "PeerAuthentication":
       return peerAuthenticationAt(snapshot, key);
     case "RequestAuthentication":
-      return requestAuthenticationAt(snapshot, key);
+      return policyAt(snapshot.requestAuthentications, key);
     default:
       return undefined;
   }
@@ -87,9 +86,8 @@ export const concerns = (
       return object && ((pod) => reaches(snapshot, object, namespaceOf(pod), pod.metadata?.labels ?? {}));
     }
     case "RequestAuthentication": {
-      const object = requestAuthenticationAt(snapshot, key);
-      const { rootNamespace } = mesh;
-      return object && ((pod) => isPolicyFor(object, own, rootNamespace, namespaceOf(pod), pod.metadata?.labels ?? {}));
+      const object = policyAt(snapshot.requestAuthentications, key);
+      return object && ((pod) => isPolicyFor(object, mesh.rootNamespace, namespaceOf(pod), pod.metadata?.labels ?? {}));
     }
     default:
       return undefined;

@@ -55,8 +55,11 @@ const reconciled = (standing: Standing): Verdict => {
   const { findings, conflicts, rejection, inForce, generationInForce } = standing;
   if (inForce !== "judged") {
     const version = generationInForce === undefined ? "" : ` (generation ${generationInForce})`;
-    const rest =
-      inForce === "earlier" ? `The last valid version${version} stays in force` : "The resource has no effect";
+    const rest = {
+      earlier: `The last valid version${version} stays in force`,
+      closed: "What it would have restricted is denied",
+      none: "The resource has no effect",
+    }[inForce];
     const errors = findings.filter(({ severity }) => severity === "error");
     return { status: "False", reason: "Invalid", message: `${rest}. ${told(errors)}` };
   }

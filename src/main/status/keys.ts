@@ -1,14 +1,15 @@
 import { show } from "../../api/findings.js";
 import type { Condition } from "../../api/kind.js";
 import type { ConfigurationKind } from "../../api/kinds.js";
-import { remoteSourcesOf, requestAuthenticationAt } from "../../model/request-authentication.js";
+import { remoteSourcesOf } from "../../model/request-authentication.js";
 import type { Snapshot } from "../../model/snapshot.js";
+import { policyAt } from "../../model/workload-policies.js";
 
 export type KeysVerdict = Pick<Condition, "status" | "reason" | "message">;
 
 /** Whether the keys that a policy has fetched are there; undefined if it has none fetched. */
 export const keysVerdict = (snapshot: Snapshot, kind: ConfigurationKind, key: string): KeysVerdict | undefined => {
-  const policy = kind === "RequestAuthentication" ? requestAuthenticationAt(snapshot, key) : undefined;
+  const policy = kind === "RequestAuthentication" ? policyAt(snapshot.requestAuthentications, key) : undefined;
   if (policy === undefined) return undefined;
   const sources = remoteSourcesOf(policy).flatMap((source, index) => {
     if (source === undefined) return [];

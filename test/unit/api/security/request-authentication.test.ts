@@ -39,7 +39,9 @@ test("keys: what cannot verify, or is secret, is left out with a reason that hol
     [{ ...rsa, key_ops: ["encrypt"] }, /is not for verifying/],
     [{ ...rsa, alg: "HS256" }, /is for algorithm "HS256"; such a key takes RS256/],
     [{ ...ec, alg: "ES384" }, /such a key takes ES256$/],
-    [weak, /has 1024 bits; RSA keys need at least 2048/],
+    [weak, /has 1024 bits; RSA keys have 2048 to 8192/],
+    [{ ...rsa, e: "AQ" }, /is no RSA key/],
+    [{ ...rsa, n: `${String(rsa["n" as never]).slice(0, -1)}A` }, /is no RSA key/],
     [odd, /has curve "secp256k1", which the proxy does not know/],
     [{ kty: "RSA", e: "AQAB" }, /lacks one of n, e/],
     [{ ...ec, x: "AAAA" }, /is no public key/],
@@ -79,6 +81,54 @@ test("keys: any text is read without a throw", () => {
       },
     ),
   );
+});
+
+test("a policy that cannot be used has one stand for it that takes no token in its places", () => {
+  const closed = (spec: unknown): unknown => definitionOf("RequestAuthentication").closed?.({ metadata, spec })?.spec;
+  const rule = (fields: object): object => ({
+    issuer: "heddle:nobody",
+    fromHeaders: [],
+    fromParams: [],
+    fromCookies: [],
+    outputClaimToHeaders: [],
+    ...fields,
+  });
+  const withoutKeys = (spec: unknown): unknown => {
+    const { jwtRules, ...rest } = spec as { readonly jwtRules: readonly { readonly jwks: string }[] };
+    assert.is(usable(jwtRules[0]!.jwks).length, 1);
+    return { ...rest, jwtRules: jwtRules.map(({ jwks: _, ...each }) => each) };
+  };
+  for (const spec of [undefined, null, 7, {}, { jwtRules: "x" }, { jwtRules: [], selector: { matchLabels: { a: 7 } } }])
+    assert.equal(withoutKeys(closed(spec)), { jwtRules: [rule({})] });
+  assert.equal(
+    withoutKeys(
+      closed({
+        selector: { matchLabels: { app: "a" } },
+        jwtRules: [
+          {
+            issuer: 7,
+            fromHeaders: [{ name: "x-a", prefix: "B " }, { name: "x b" }, 7],
+            fromParams: ["p", 7],
+            fromCookies: "c",
+            outputPayloadToHeader: "X-Out",
+            outputClaimToHeaders: [{ header: "x-out" }, { header: "y y" }, null],
+          },
+        ],
+      }),
+    ),
+    {
+      selector: { matchLabels: { app: "a" } },
+      jwtRules: [
+        rule({
+          fromHeaders: [{ name: "x-a", prefix: "B " }],
+          fromParams: ["p"],
+          outputClaimToHeaders: [{ header: "x-out", claim: "heddle:nothing" }],
+        }),
+      ],
+    },
+  );
+  assert.is(closed({ targetRefs: [{ kind: "Gateway", name: "g" }] }), undefined);
+  fc.assert(fc.property(fc.jsonValue(), (spec) => void closed(spec)));
 });
 
 test("addresses that keys are never fetched from, in every spelling", () => {
