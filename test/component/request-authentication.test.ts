@@ -140,11 +140,4 @@ test("an invalid policy without an earlier version refuses tokens in its places,
   await eventually("it is in force", async () => (await statusOf({ "x-token": first.token() })) === 200);
 });
 
-test("what has no path that begins with a slash is looked at, too", async ({ mesh }) => {
-  const raw = `OPTIONS * HTTP/1.1\r\nhost: server.one\r\nauthorization: Bearer a.b.c\r\nconnection: close\r\n\r\n`;
-  const { address } = mesh.pod("one/server");
-  const [answer] = await mesh.call("client", `tcp://${address}:8080`, { body: raw, untilClose: true });
-  assert.not.match(answer!.body, /^HTTP\/1\.1 200/);
-});
-
 test.run();
