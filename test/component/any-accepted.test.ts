@@ -20,6 +20,7 @@ const applied = new Set([
   "DestinationRule",
   "Sidecar",
   "EnvoyFilter",
+  "RequestAuthentication",
 ]);
 const batches = 30;
 

@@ -6,6 +6,8 @@ import type { ServiceEntrySpec } from "../../../src/api/networking/service-entry
 import type { SidecarSpec } from "../../../src/api/networking/sidecar.js";
 import type { Destination, HttpRoute, VirtualServiceSpec } from "../../../src/api/networking/virtual-service.js";
 
+import { jwtRule } from "./request-authentication.js";
+
 /** Objects of every kind in a world so small that they meet: few names, few hosts, three namespaces. */
 export const namespaces = ["shop", "other", "istio-system"] as const;
 
@@ -345,6 +347,14 @@ const peerAuthentication = objects(
     })),
 );
 
+const requestAuthentication = objects(
+  "RequestAuthentication",
+  fc.constantFrom("r0", "r1"),
+  fc.tuple(fc.option(selector, { nil: undefined }), fc.array(jwtRule, { maxLength: 3 })).map(([chosen, jwtRules]) => ({
+    spec: { jwtRules, ...(chosen === undefined ? {} : { selector: { matchLabels: chosen } }) },
+  })),
+);
+
 /** One change of one object of any kind, but of the clients. */
 export const arbitraryEvent: fc.Arbitrary<ObjectEvent> = fc.oneof(
   { arbitrary: service, weight: 5 },
@@ -358,6 +368,7 @@ export const arbitraryEvent: fc.Arbitrary<ObjectEvent> = fc.oneof(
   sidecar,
   envoyFilter,
   { arbitrary: peerAuthentication, weight: 3 },
+  { arbitrary: requestAuthentication, weight: 3 },
 );
 
 /** Some changes that come together; now and then of the clients themselves. */
