@@ -100,6 +100,7 @@ plane = await startControlPlane({
   logger,
   observe: observer,
   rotation: settings.rotation,
+  issuerKeys: settings.issuerKeys,
 });
 const { authority, compiler } = plane;
 plane.onNack((nack) => recordEvent(eventOfNack(nack)));

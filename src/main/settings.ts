@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import {
   readFields,
   readInjectionSettings,
 } from "./injection-settings.js";
+import type { IssuerKeySettings } from "./issuer-keys.js";
 
 export interface Settings {
   readonly namespace: string;
@@ -32,6 +34,7 @@ export interface Settings {
   /** How long after that the last proxy is told. */
   readonly shutdownSpreadMilliseconds: number;
   readonly rotation: RotationSettings;
+  readonly issuerKeys: IssuerKeySettings;
   readonly mesh: MeshConfig;
   readonly meshText: string;
   /** Of the mesh configuration: what does nothing, for the log. */
@@ -76,6 +79,19 @@ const readPort = (environment: NodeJS.ProcessEnv, name: string, fallback: number
   return port;
 };
 
+/** Certificates in PEM, one after the other; undefined for none. */
+export const readAuthorities = (text: string): string | undefined => {
+  if (text.trim() === "") return undefined;
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  try {
+    if (blocks.length === 0) throw new Error("none");
+    for (const block of blocks) new X509Certificate(block);
+  } catch {
+    throw new Error("issuerAuthorities: holds what is no certificate in PEM; write those of the authorities alone");
+  }
+  return blocks.join("\n");
+};
+
 /** Reads environment and mounted ConfigMaps. Throws an Error that names what is wrong and the cure. */
 export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Settings> => {
   const folders = {
@@ -83,8 +99,9 @@ export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Sett
     injection: environment["INJECTION_FOLDER"] ?? "/etc/istio/inject",
     templates: environment["TEMPLATES_FOLDER"] ?? "/app/templates",
   };
-  const [meshText, values, config, overlays, builtInTemplate] = await Promise.all([
+  const [meshText, authorities, values, config, overlays, builtInTemplate] = await Promise.all([
     readIfThere(join(folders.mesh, "mesh")),
+    readIfThere(join(folders.mesh, "issuerAuthorities")),
     readIfThere(join(folders.injection, "values")),
     readIfThere(join(folders.injection, "config")),
     readIfThere(join(folders.injection, "overlays")),
@@ -119,6 +136,10 @@ export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Sett
     rotation: {
       distributionMilliseconds: readDuration(environment, "CERTIFICATE_DISTRIBUTION", "10s"),
       reissueMilliseconds: readDuration(environment, "CERTIFICATE_REISSUE_WINDOW", "60s"),
+    },
+    issuerKeys: {
+      refreshMilliseconds: readDuration(environment, "ISSUER_KEYS_REFRESH", "20m"),
+      authoritiesPem: readAuthorities(authorities),
     },
     mesh,
     meshText,

@@ -22,6 +22,7 @@ const applied = new Set([
   "Sidecar",
   "EnvoyFilter",
   "AuthorizationPolicy",
+  "RequestAuthentication",
 ]);
 const batches = 30;
 

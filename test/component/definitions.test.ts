@@ -367,7 +367,7 @@ const bad: readonly (readonly [kind: string, spec: unknown, message: RegExp])[] 
   [
     "RequestAuthentication",
     { selector: { matchLabels: { a: "b" } }, targetRefs: [{ kind: "Gateway", name: "a" }] },
-    /only one of selector, targetRef and targetRefs/,
+    /give one of selector, targetRef and targetRefs/,
   ],
   ["EnvoyFilter", { configPatches: [{ applyTo: "SOCKET" }] }, /applyTo: Unsupported value: "SOCKET"/],
   ["WorkloadEntry", {}, /address is missing/],

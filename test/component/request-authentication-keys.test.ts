@@ -134,14 +134,20 @@ test("without jwksUri the issuer's OpenID configuration tells, if it is that of 
   await comes(mesh, 200, issuer.token(), "discovered keys");
 });
 
-test("a host that leads to loopback, or whose certificate nobody vouches for, gives no keys", async ({
-  mesh,
-  keys,
-}) => {
+test("a host that is not there, or whose certificate nobody vouches for, gives no keys", async ({ mesh, keys }) => {
   await mesh.apply(policy("e", [{ issuer: "e", jwksUri: "https://localhost.localdomain.invalid/keys" }]));
   await tells(mesh, "e", /cannot be resolved/);
   await mesh.apply(policy("e", [{ issuer: "e", jwksUri: `http://${new URL(keys.url).host}/keys` }]));
   await tells(mesh, "e", /no answer could be had/);
+  const stranger = await startKeyServer();
+  try {
+    stranger.serve("/keys", { body: old.jwks });
+    await mesh.apply(policy("e", [{ issuer: "e", jwksUri: `${stranger.url}/keys` }]));
+    await tells(mesh, "e", /certificate is not trusted/);
+  } finally {
+    await stranger.close();
+  }
+  assert.is(stranger.asked("/keys"), 0);
 });
 
 test.run();

@@ -117,4 +117,27 @@ test("a first policy, another one and their end hold from the next request on an
   assert.is(await drains(), before);
 });
 
+test("an invalid policy without an earlier version refuses tokens in its places, until it is corrected", async ({
+  mesh,
+}) => {
+  await mesh.apply(
+    join(
+      server("broken"),
+      policy("broken", "a", [
+        ruleOf(first, { jwks: "<html>", fromHeaders: [{ name: "x-token" }], outputPayloadToHeader: "x-out" }),
+      ]),
+    ),
+  );
+  await eventually("the status tells", async () => {
+    const told = mesh.conditions("RequestAuthentication", "broken", "a").join();
+    return /Reconciled False Invalid: What it would have restricted is denied/.test(told) || told;
+  });
+  const statusOf = async (headers: Headers): Promise<number> => (await ask(mesh, "broken", { headers })).status;
+  assert.is(await statusOf({ "x-token": first.token() }), 401);
+  assert.is(await statusOf(bearer("opaque")), 200, "other places are left alone");
+  assert.is(reportOf(await ask(mesh, "broken", { headers: { "x-out": "made-up" } })).headers["x-out"], undefined);
+  await mesh.apply(policy("broken", "a", [ruleOf(first, { fromHeaders: [{ name: "x-token" }] })]));
+  await eventually("it is in force", async () => (await statusOf({ "x-token": first.token() })) === 200);
+});
+
 test.run();

@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
 import type { ConfigObject } from "../kind.js";
 import { podSelector } from "../selector.js";
-import { targetReferences } from "./target-refs.js";
+import { targetRefFields } from "./target-refs.js";
 
 const closed = { additionalProperties: false } as const;
 const longest = 1024;
@@ -88,7 +88,7 @@ export const spec = Type.Object(
         "The pods of the namespace that this is for; all of them if unset. In the root namespace it is for all of the mesh.",
       ),
     ),
-    ...targetReferences,
+    ...targetRefFields,
     action: Type.Optional(
       Type.Enum([...actions], {
         description:

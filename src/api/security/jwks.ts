@@ -15,6 +15,7 @@ export interface ReadKeys {
 /** A Google-sized set has a handful; more would cost every proxy time. */
 const mostKeys = 100;
 const smallestModulusBits = 2048;
+const largestModulusBits = 8192;
 
 /** What makes a public key of each type; the rest of a key says what it is for, or is private. */
 const publicMembers: Readonly<Record<string, readonly string[]>> = {
@@ -23,20 +24,33 @@ const publicMembers: Readonly<Record<string, readonly string[]>> = {
   OKP: ["crv", "x"],
 };
 const privateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] as const;
-const curves: Readonly<Record<string, string>> = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512" };
+const curves: ReadonlyMap<unknown, string> = new Map([
+  ["P-256", "ES256"],
+  ["P-384", "ES384"],
+  ["P-521", "ES512"],
+]);
 const rsaAlgorithms: readonly string[] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 
 /** The algorithms (RFC 7518, RFC 8037) that a key of this type verifies and the proxy knows. */
 const algorithmsOf = (key: Readonly<Record<string, unknown>>): readonly string[] => {
   if (key["kty"] === "RSA") return rsaAlgorithms;
   if (key["kty"] === "OKP") return key["crv"] === "Ed25519" ? ["EdDSA"] : [];
-  const algorithm = typeof key["crv"] === "string" ? curves[key["crv"]] : undefined;
+  const algorithm = curves.get(key["crv"]);
   return algorithm === undefined ? [] : [algorithm];
 };
 
-const modulusBits = (key: JsonWebKey): number | undefined => {
-  const details = createPublicKey({ key, format: "jwk" }).asymmetricKeyDetails;
-  return details?.modulusLength;
+/** The key's members as they are written in one way only, or what the proxy would not take. Throws for what is no key. */
+const imported = (key: JsonWebKey): Readonly<Record<string, unknown>> | string => {
+  const publicKey = createPublicKey({ key, format: "jwk" });
+  const members = publicKey.export({ format: "jwk" });
+  const { modulusLength: bits, publicExponent: exponent } = publicKey.asymmetricKeyDetails ?? {};
+  if (bits === undefined || exponent === undefined) return { ...members };
+  if (bits < smallestModulusBits || bits > largestModulusBits)
+    return `has ${bits} bits; RSA keys have ${smallestModulusBits} to ${largestModulusBits}`;
+  const isOdd = (Buffer.from(members.n ?? "", "base64url").at(-1) ?? 0) % 2 === 1;
+  return isOdd && exponent % 2n === 1n && exponent > 1n && exponent < 2n ** 32n
+    ? { ...members }
+    : "is no RSA key: its n or e cannot be";
 };
 
 type Usability = { readonly usable: Readonly<Record<string, unknown>> } | { readonly fault: string };
@@ -56,13 +70,12 @@ const usabilityOf = (key: Readonly<Record<string, unknown>>): Usability => {
   if (Object.values(own).some((value) => typeof value !== "string"))
     return { fault: `lacks one of ${members.join(", ")}` };
   try {
-    const bits = modulusBits(own as JsonWebKey);
-    if (bits !== undefined && bits < smallestModulusBits)
-      return { fault: `has ${bits} bits; RSA keys need at least ${smallestModulusBits}` };
+    const canonical = imported(own as JsonWebKey);
+    if (typeof canonical === "string") return { fault: canonical };
+    return { usable: { ...(kid === undefined ? {} : { kid }), ...(alg === undefined ? {} : { alg }), ...canonical } };
   } catch {
     return { fault: `is no public key: its ${members.join(", ")} do not make one` };
   }
-  return { usable: { ...(kid === undefined ? {} : { kid }), ...(alg === undefined ? {} : { alg }), ...own } };
 };
 
 const holdsSecret = (key: Readonly<Record<string, unknown>>): boolean =>

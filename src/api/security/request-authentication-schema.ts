@@ -2,7 +2,7 @@ import { type Static, Type } from "typebox";
 import type { ConfigObject } from "../kind.js";
 import { durationField } from "../networking/duration-field.js";
 import { podSelector } from "../selector.js";
-import { targetReferences } from "./target-refs.js";
+import { targetRefFields } from "./target-refs.js";
 
 const closed = { additionalProperties: false } as const;
 const names = (maxLength: number, description: string) =>
@@ -77,7 +77,8 @@ const JwtRule = Type.Object(
             claim: Type.String({
               minLength: 1,
               maxLength: 2048,
-              description: "Name of the claim, a text, number or boolean; a dot leads into a nested one.",
+              description:
+                "Name of the claim; a dot leads into a nested one. Lists and objects come as base64 of their JSON.",
             }),
           },
           { ...closed, description: "A claim that the application gets as a header." },
@@ -114,7 +115,7 @@ export const RequestAuthenticationSpec = Type.Object(
         "The pods of the namespace that this is for; all of them if unset. In the root namespace: pods of the whole mesh.",
       ),
     ),
-    ...targetReferences,
+    ...targetRefFields,
     jwtRules: Type.Optional(
       Type.Array(JwtRule, {
         maxItems: 64,

@@ -1,4 +1,5 @@
 import { defineKind } from "../kind.js";
+import { closedRequestAuthentication } from "./closed-request-authentication.js";
 import { securityGroup, securityVersions } from "./group.js";
 import { checkRequestAuthentication } from "./request-authentication-check.js";
 import { RequestAuthenticationSpec } from "./request-authentication-schema.js";
@@ -24,4 +25,5 @@ export const requestAuthentication = defineKind({
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "Time since it was created" },
   ],
   check: checkRequestAuthentication,
+  closed: closedRequestAuthentication,
 });

@@ -11,9 +11,12 @@ const configMap = (
   data,
 });
 
-/** `mesh`: Istio's MeshConfig, in JSON. */
+/** `mesh`: Istio's MeshConfig, in JSON; `issuerAuthorities`: certificates in PEM. */
 export const meshConfiguration = (context: Context) =>
-  configMap(context, "istio", { mesh: context.embed(context.values.meshConfig) });
+  configMap(context, "istio", {
+    mesh: context.embed(context.values.meshConfig),
+    issuerAuthorities: context.values.controlPlane.issuerAuthorities,
+  });
 
 /**
  * `values`: the injection's defaults, in JSON of the shape of InjectionValues; `config`: the injection template, nothing

@@ -115,6 +115,7 @@ export const deployment = (context: Context): Manifest => {
             "prometheus.io/path": "/metrics",
             // Changed configuration replaces the pods.
             "heddle.io/mesh-digest": context.digest(mesh["mesh"]!),
+            "heddle.io/issuer-authorities-digest": context.digest(mesh["issuerAuthorities"]!),
             "heddle.io/injection-digest": context.digest(injection["values"]!),
             "heddle.io/template-digest": context.digest(`${injection["config"]}\n${injection["overlays"]}`),
           },

@@ -44,6 +44,10 @@ export const valueTree = {
     },
     nodeSelector: free({}, "labels of nodes"),
     tolerations: { kind: "list", default: [], hint: "a list of tolerations as in a pod" },
+    issuerAuthorities: text(
+      "",
+      "certificates in PEM of authorities, besides the system's, that issuers of JWTs may use",
+    ),
   },
   cluster: {
     id: text("Kubernetes", "the cluster's name in the mesh", /^[\w.-]{1,63}$/),

@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import { readKeys } from "../../api/security/jwks.js";
-import { outputHeadersOf } from "../../api/security/request-authentication-check.js";
 import {
   type JwtRule,
   keySourceOf,
@@ -12,7 +11,6 @@ import {
   JwtAuthenticationSchema,
   type JwtProviderSchema,
   type JwtRequirementSchema,
-  type RequirementRuleSchema,
 } from "../../proto/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import type { Init } from "../init.js";
 
@@ -34,7 +32,6 @@ const anyOf = (...requirements: readonly Requirement[]): Requirement => ({
 const allOf = (...requirements: readonly Requirement[]): Requirement => ({
   requiresType: { case: "requiresAll", value: { requirements: [...requirements] } },
 });
-const anything: Requirement = {};
 
 const keysOf = (rule: JwtRule, keySets: KeySets): string | undefined => {
   const source = keySourceOf(rule);
@@ -83,34 +80,9 @@ const providerOf = (rule: JwtRule, keySets: KeySets): Init<typeof JwtProviderSch
 });
 
 /**
- * A provider of no token, whose headers are those that the rules fill: requiring it takes them out of the request. A
- * provider does so when it is asked, and not all are: the first one with a valid token ends the search.
- */
-const sweeper = (headers: readonly string[]): Init<typeof JwtProviderSchema> => ({
-  issuer: "heddle:nobody",
-  jwksSourceSpecifier: noKeys,
-  fromHeaders: [{ name: "x-heddle-no-token" }],
-  claimToHeaders: headers.map((headerName) => ({ headerName, claimName: "heddle:nothing" })),
-});
-
-const sweeperName = "sweeper";
-
-const preflightHeaders: Init<typeof RequirementRuleSchema>["match"] = {
-  pathSpecifier: { case: "prefix", value: "" },
-  headers: [
-    {
-      name: ":method",
-      headerMatchSpecifier: { case: "stringMatch", value: { matchPattern: { case: "exact", value: "OPTIONS" } } },
-    },
-    { name: "origin", headerMatchSpecifier: { case: "presentMatch", value: true } },
-    { name: "access-control-request-method", headerMatchSpecifier: { case: "presentMatch", value: true } },
-  ],
-};
-
-/**
  * Every rule of every policy is a provider. A request passes with a token that one of them takes, or without a token in any
- * of their places. A CORS preflight, which never carries a token, passes; the filter has a switch for that, which lets the
- * caller's own headers pass, too.
+ * of their places. The filter takes headers that rules fill out of each request before it looks at anything, preflights
+ * included.
  */
 export const authentication = (policies: readonly RequestAuthentication[], keySets: KeySets): JwtAuthentication => {
   const rules = policies.flatMap(({ metadata, spec }) =>
@@ -118,24 +90,17 @@ export const authentication = (policies: readonly RequestAuthentication[], keySe
   );
   if (rules.length === 0) return create(JwtAuthenticationSchema);
   const names = rules.map(([name]) => name);
-  const outputs = [...new Set(rules.flatMap(([, rule]) => outputHeadersOf(rule)))];
-  const sweep = outputs.length === 0 ? undefined : anyOf(required(sweeperName), anything);
   const missing = names.map((name) => anyOf(required(name), { requiresType: { case: "allowMissing", value: {} } }));
   const verified = names.length === 1 ? missing[0]! : anyOf(...names.map(required), allOf(...missing));
   return create(JwtAuthenticationSchema, {
-    providers: {
-      ...Object.fromEntries(rules.map(([name, rule]) => [name, providerOf(rule, keySets)])),
-      ...(sweep === undefined ? {} : { [sweeperName]: sweeper(outputs) }),
-    },
+    providers: Object.fromEntries(rules.map(([name, rule]) => [name, providerOf(rule, keySets)])),
     rules: [
       {
-        match: preflightHeaders,
-        ...(sweep === undefined ? {} : { requirementType: { case: "requires", value: sweep } }),
-      },
-      {
+        // Of everything, also of what has no path that begins with a slash.
         match: { pathSpecifier: { case: "prefix", value: "" } },
-        requirementType: { case: "requires", value: sweep === undefined ? verified : allOf(sweep, verified) },
+        requirementType: { case: "requires", value: verified },
       },
     ],
+    bypassCorsPreflight: true,
   });
 };

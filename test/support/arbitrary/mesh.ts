@@ -6,7 +6,9 @@ import type { EnvoyFilterSpec } from "../../../src/api/networking/envoy-filter.j
 import type { ServiceEntrySpec } from "../../../src/api/networking/service-entry.js";
 import type { SidecarSpec } from "../../../src/api/networking/sidecar.js";
 import type { Destination, HttpRoute, VirtualServiceSpec } from "../../../src/api/networking/virtual-service.js";
-import { authorizationPolicySpec } from "./authorization-policy.js";
+import { authorizationPolicySpec } from "./accepted-authorization-policy.js";
+
+import { jwtRule } from "./request-authentication.js";
 
 /** Objects of every kind in a world so small that they meet: few names, few hosts, three namespaces. */
 export const namespaces = ["shop", "other", "istio-system"] as const;
@@ -365,6 +367,14 @@ const authorizationPolicy = objects(
     })),
 );
 
+const requestAuthentication = objects(
+  "RequestAuthentication",
+  fc.constantFrom("r0", "r1"),
+  fc.tuple(fc.option(selector, { nil: undefined }), fc.array(jwtRule, { maxLength: 3 })).map(([chosen, jwtRules]) => ({
+    spec: { jwtRules, ...(chosen === undefined ? {} : { selector: { matchLabels: chosen } }) },
+  })),
+);
+
 /** One change of one object of any kind, but of the clients. */
 export const arbitraryEvent: fc.Arbitrary<ObjectEvent> = fc.oneof(
   { arbitrary: service, weight: 5 },
@@ -379,6 +389,7 @@ export const arbitraryEvent: fc.Arbitrary<ObjectEvent> = fc.oneof(
   envoyFilter,
   { arbitrary: peerAuthentication, weight: 3 },
   { arbitrary: authorizationPolicy, weight: 3 },
+  { arbitrary: requestAuthentication, weight: 3 },
 );
 
 /** Some changes that come together; now and then of the clients themselves. */

@@ -36,23 +36,9 @@ export const matchesClaim = (pattern: string, token: Token | undefined, path: re
   return [value].flat().some((each) => typeof each === "string" && matchesText(pattern, each));
 };
 
-/**
- * `issuer/subject`, parted at the last slash, since issuers have slashes. Without a slash `prefix*` is of the issuer
- * and `*suffix` of the subject, the other being anything.
- */
-export const matchesRequestPrincipal = (pattern: string, token: Token | undefined): boolean => {
-  if (token?.subject === undefined) return false;
-  const { issuer, subject } = token;
-  const both = (ofIssuer: string, ofSubject: string): boolean =>
-    matchesText(ofIssuer, issuer) && matchesText(ofSubject, subject);
-  if (pattern === "*") return both("*", "*");
-  const slash = pattern.lastIndexOf("/");
-  if (slash >= 0) {
-    const [ofIssuer, ofSubject] = [pattern.slice(0, slash), pattern.slice(slash + 1)];
-    if (ofIssuer.startsWith("*")) return matchesText(ofIssuer, issuer) && ofSubject === subject;
-    return ofIssuer === issuer && (ofSubject.endsWith("*") ? matchesText(ofSubject, subject) : ofSubject === subject);
-  }
-  if (pattern.startsWith("*")) return both("*", pattern);
-  if (pattern.endsWith("*")) return both(pattern, "*");
-  return pattern === issuer && subject === "";
-};
+/** Against the one text `issuer/subject`; a token that lacks either has none. */
+export const matchesRequestPrincipal = (pattern: string, token: Token | undefined): boolean =>
+  token?.subject !== undefined &&
+  token.subject !== "" &&
+  token.issuer !== "" &&
+  matchesText(pattern, `${token.issuer}/${token.subject}`);

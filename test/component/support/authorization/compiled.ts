@@ -4,6 +4,7 @@ import type { Listener } from "../../../../src/proto/envoy/config/listener/v3/li
 import type { Situation } from "../../../support/arbitrary/authorization.js";
 import { issuers, podAddresses, ports } from "../../../support/arbitrary/authorization-pools.js";
 import { compileYaml } from "../../../support/compiled.js";
+import { withDiscovered } from "../../../support/discovered.js";
 import { keySet } from "./tokens.js";
 
 /** What the compiler makes of a pod, its Service and the policies. */
@@ -80,6 +81,12 @@ const objectsOf = ({ workload: { namespace, labels }, policies }: Situation): re
 export const compiledInbound = (situation: Situation, accessLogFile: string): CompiledInbound => {
   const yaml = objectsOf(situation).map((object) => JSON.stringify(object));
   const pod = `${situation.workload.namespace}/server`;
-  const { listeners, clusters } = compileYaml(yaml.join("\n---\n"), pod, meshOf(situation, accessLogFile));
-  return { listener: listeners.get("virtualInbound")!, clusters: [...clusters.keys()] };
+  // What cannot be compiled, as a policy that asks a provider which nobody knows, is compared too.
+  const { listeners, clusters, extensions } = compileYaml(
+    yaml.join("\n---\n"),
+    pod,
+    meshOf(situation, accessLogFile),
+    () => undefined,
+  );
+  return { listener: withDiscovered(listeners.get("virtualInbound")!, extensions), clusters: [...clusters.keys()] };
 };
