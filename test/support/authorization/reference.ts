@@ -43,7 +43,7 @@ const customDenial = (
   workload: Workload,
   request: Request,
 ): AuthorizationPolicy | undefined => {
-  const names = new Set(policies.map(({ spec }) => spec.provider?.name));
+  const names = new Set(policies.flatMap(({ spec }) => ((spec.rules ?? []).length === 0 ? [] : spec.provider?.name)));
   return policies.filter(matches).find(({ spec }) => {
     const name = spec.provider?.name ?? "";
     const speaks = Object.hasOwn(workload.providers, name) ? workload.providers[name] : undefined;
