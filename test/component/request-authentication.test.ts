@@ -94,6 +94,23 @@ test("a valid token passes, a bad one is answered 401, a missing one passes", as
   for (const [name, expected, given] of cases) assert.match(outcome(await ask(mesh, "one", given)), expected, name);
 });
 
+test("a token that was taken is refused once it has expired, and where it is for others", async ({ mesh }) => {
+  await mesh.apply(policy("one", "first", [ruleOf(first, { audiences: ["a"] })]));
+  const token = first.token({ exp: now() - 55, aud: "a" });
+  const statusOf = async (): Promise<number> => (await ask(mesh, "one", { headers: bearer(token) })).status;
+  await eventually("it is taken", async () => (await statusOf()) === 200);
+  await eventually("it has expired", async () => (await statusOf()) === 401, 30);
+  const fresh = first.token({ aud: "a" });
+  assert.is((await ask(mesh, "one", { headers: bearer(fresh) })).status, 200);
+  await mesh.apply(policy("one", "first", [ruleOf(first, { audiences: ["b"] })]));
+  await eventually("it is for others", async () => (await ask(mesh, "one", { headers: bearer(fresh) })).status === 403);
+  await mesh.apply(policy("one", "first", [ruleOf(first)]));
+  await eventually(
+    "any audience will do",
+    async () => (await ask(mesh, "one", { headers: bearer(fresh) })).status === 200,
+  );
+});
+
 test("a token goes no further than the proxy, from header and query", async ({ mesh }) => {
   const report = reportOf(await ask(mesh, "one", { path: `/a?x=1&access_token=${first.token()}` }));
   assert.is(report.path, "/a?x=1");
