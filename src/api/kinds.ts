@@ -8,6 +8,7 @@ import { sidecar } from "./networking/sidecar.js";
 import { virtualService } from "./networking/virtual-service.js";
 import { workloadEntry } from "./networking/workload-entry.js";
 import { workloadGroup } from "./networking/workload-group.js";
+import { authorizationPolicy } from "./security/authorization-policy.js";
 import { peerAuthentication } from "./security/peer-authentication.js";
 import { requestAuthentication } from "./security/request-authentication.js";
 
@@ -22,6 +23,7 @@ export const configurationKinds = {
   Sidecar: sidecar,
   ProxyConfig: proxyConfig,
   PeerAuthentication: peerAuthentication,
+  AuthorizationPolicy: authorizationPolicy,
   RequestAuthentication: requestAuthentication,
 } as const;
 

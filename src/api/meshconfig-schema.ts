@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { extensionProvidersSchema } from "./extension-provider.js";
 import { ConnectionPoolSettings, TcpKeepalive } from "./networking/connection-pool.js";
 import { localityLbSettingSchema } from "./networking/load-balancer.js";
 import { outlierDetectionSchema } from "./networking/outlier-detection.js";
@@ -60,6 +61,7 @@ export const MeshConfigSchema = Type.Object(
       Type.String({ description: "Envoy's format of a line, or JSON for that encoding." }),
     ),
     accessLogEncoding: Type.Optional(Type.Enum(["TEXT", "JSON"])),
+    extensionProviders: Type.Optional(extensionProvidersSchema),
     defaultConfig: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), { description: "ProxyConfig that every proxy is injected with." }),
     ),
@@ -80,13 +82,7 @@ export const unusedMeshConfigFields: ReadonlySet<string> = new Set([
     "disableEnvoyListenerLog",
     "discoverySelectors",
   ],
-  ...[
-    "enableEnvoyAccessLogService",
-    "enablePrometheusMerge",
-    "enableTracing",
-    "extensionProviders",
-    "hboneIdleTimeout",
-  ],
+  ...["enableEnvoyAccessLogService", "enablePrometheusMerge", "enableTracing", "hboneIdleTimeout"],
   ...["inboundClusterStatName", "ingressClass", "ingressControllerMode", "ingressSelector", "ingressService"],
   ...["meshMTLS", "outboundClusterStatName", "proxyHttpPort", "proxyInboundListenPort", "proxyListenPort"],
   ...["serviceEntryVisibility", "serviceScopeConfigs", "serviceSettings", "tlsDefaults", "verifyCertificateAtClient"],

@@ -1,4 +1,5 @@
 import { parseDuration } from "./duration.js";
+import { checkExtensionProviders, type ExtensionProvider } from "./extension-provider.js";
 import { error, errorIf, show, warning } from "./findings.js";
 import type { Finding } from "./kind.js";
 import { type MeshConfigFields, MeshConfigSchema, unusedMeshConfigFields } from "./meshconfig-schema.js";
@@ -44,6 +45,8 @@ export interface MeshConfig {
   /** "" for the format that Istio has. */
   readonly accessLogFormat: string;
   readonly accessLogEncoding: "TEXT" | "JSON";
+  /** Services that policies ask, by name. */
+  readonly extensionProviders: readonly ExtensionProvider[];
   /** Istio's ProxyConfig, which injection reads. */
   readonly defaultConfig: Readonly<Record<string, unknown>>;
 }
@@ -71,6 +74,7 @@ export const defaultMeshConfig: MeshConfig = {
   accessLogFile: "",
   accessLogFormat: "",
   accessLogEncoding: "TEXT",
+  extensionProviders: [],
   defaultConfig: {},
 };
 
@@ -110,6 +114,7 @@ const check = (fields: MeshConfigFields): readonly Finding[] => [
     fields.defaultTrafficPolicy?.outlierDetection,
   ),
   ...checkRetries(fields.defaultHttpRetryPolicy, undefined, `${root}.defaultHttpRetryPolicy`),
+  ...checkExtensionProviders(fields.extensionProviders, `${root}.extensionProviders`),
   // Outlier detection, without which failover does nothing, is each DestinationRule's.
   ...checkLocality(`${root}.localityLbSetting`, fields.localityLbSetting, true),
 ];
@@ -147,6 +152,7 @@ const resolve = (fields: MeshConfigFields, clusterDomain: string): MeshConfig =>
     accessLogFile: fields.accessLogFile ?? "",
     accessLogFormat: fields.accessLogFormat ?? "",
     accessLogEncoding: fields.accessLogEncoding ?? "TEXT",
+    extensionProviders: fields.extensionProviders ?? [],
     defaultConfig: fields.defaultConfig ?? {},
   };
 };

@@ -34,7 +34,7 @@ const numbers = new WeakMap<object, number>();
 let last = 0;
 
 /** A changed object is another object: its number stands for its content. */
-const numberOf = (object: object): number => {
+export const numberOf = (object: object): number => {
   const known = numbers.get(object);
   if (known !== undefined) return known;
   numbers.set(object, ++last);

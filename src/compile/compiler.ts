@@ -5,6 +5,7 @@ import { emptySnapshot, keyOf, namespaceOf, type Snapshot, type SnapshotDiff } f
 import { type Client, chosenLabels, clientOf, nobody, placeOf } from "./client.js";
 import { createInbound, type Inbound, type InboundShapes } from "./inbound.js";
 import type { IpFamilies } from "./listeners/addresses.js";
+import { createPolicyCompiler } from "./policy/policies.js";
 import { createQuarantine } from "./quarantine.js";
 import { type ResourceView, type Touched, type TypeUrl, typeUrls } from "./resources.js";
 import { createScope, hostsOf, type Scope } from "./scope.js";
@@ -45,12 +46,16 @@ interface Workload {
 
 const servedTypes = Object.values(typeUrls);
 
-/** Holds the snapshot and what is made from it; a batch of events makes anew only what it touches. */
+/**
+ * Holds the snapshot and what is made from it; a batch of events makes anew only what it touches. `closed` is told once of
+ * a security policy that cannot be compiled and denies what it would have restricted.
+ */
 export const createCompiler = (
   mesh: MeshConfig = defaultMeshConfig,
   failed: (what: string, error: Error) => void = (_, error) => {
     throw error;
   },
+  closed: (policy: string, error: Error) => void = failed,
 ): Compiler => {
   let snapshot = emptySnapshot(mesh);
   let chosen: ReadonlySet<string> = new Set();
@@ -59,6 +64,7 @@ export const createCompiler = (
   const users = new Map<Scope, number>();
   const workloads = new Map<string, Workload>();
   const shapes: InboundShapes = new Map();
+  const policies = createPolicyCompiler(closed);
   const quarantine = createQuarantine();
   const appliedListeners = new Set<(diff: SnapshotDiff) => void>();
 
@@ -201,7 +207,7 @@ export const createCompiler = (
     const known = workloads.get(key);
     if (known !== undefined) return known;
     const client = currentClientOf(pod);
-    const inbound = createInbound(shapes);
+    const inbound = createInbound(shapes, policies);
     inbound.update(snapshot, pod, client);
     inbound.view.commit();
     const scope = hold(scopeOf(client));

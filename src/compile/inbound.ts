@@ -12,7 +12,7 @@ import { encodeResource } from "./encode.js";
 import { boundAddress } from "./listeners/addresses.js";
 import { boundInbound, virtualInbound } from "./listeners/inbound.js";
 import { createPatcher, namesOf, type Patcher } from "./patcher.js";
-import { policiesOf } from "./policy/policies.js";
+import type { PolicyCompiler, WorkloadPolicies } from "./policy/policies.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
 import { type ServedPort, servedPortsOf } from "./served-ports.js";
 import { createView, type WritableView } from "./view.js";
@@ -82,25 +82,35 @@ const remember = (shapes: InboundShapes, key: string, make: () => Encoded): Enco
   return shape;
 };
 
-export const createInbound = (shapes: InboundShapes): Inbound => {
+export const createInbound = (shapes: InboundShapes, policyCompiler: PolicyCompiler): Inbound => {
   const view = createView();
   let made: string | undefined;
-  let policies: readonly EncodedResource[] = [];
+  let policies: WorkloadPolicies | undefined;
   let patcher = createPatcher([], "SIDECAR_INBOUND");
   return {
     view,
     filtersOf: (type, name) => patcher.filtersOf(type, name),
     update: (snapshot, pod, client) => {
       const { mesh } = snapshot;
-      const mtls = mtlsModesOf(snapshot, client.namespace, pod.metadata?.labels ?? {});
+      const labels = pod.metadata?.labels ?? {};
+      const mtls = mtlsModesOf(snapshot, client.namespace, labels);
+      const before = policies;
+      policies = policyCompiler.of(snapshot, client.namespace, labels);
       const ports = servedPortsOf(snapshot, pod, client, mtls);
       const families = familiesOf(pod);
       const common: Common = { mesh, isTransparent: isTransparent(pod) };
-      const key = JSON.stringify([ports, mtls.mode, [...mtls.ports], families, common.isTransparent, client.key]);
-      const policiesBefore = policies;
-      policies = policiesOf(snapshot, client.namespace, pod.metadata?.labels ?? {});
-      if (key === made && policies.every((policy, index) => policy === policiesBefore[index])) return;
+      const key = JSON.stringify([
+        ...[ports, mtls.mode, [...mtls.ports], families, common.isTransparent, client.key],
+        policies.networkKey,
+      ]);
+      if (
+        key === made &&
+        policies.authentication === before?.authentication &&
+        policies.authorization === before.authorization
+      )
+        return;
       made = key;
+      const context = { mesh, network: policies.network };
       const redirected = ports.filter(({ bind }) => bind === undefined);
       const shape = remember(shapes, key, () =>
         encode(
@@ -111,14 +121,16 @@ export const createInbound = (shapes: InboundShapes): Inbound => {
             ...ports.map((port) => clusterOf(port, common)),
           ],
           [
-            ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, mtls, families })] : []),
-            ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
+            ...(client.isRedirected
+              ? [virtualInbound({ ...common, ...context, ports: redirected, mtls, families })]
+              : []),
+            ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, context)])),
           ],
           createPatcher(client.filters, "SIDECAR_INBOUND"),
         ),
       );
       patcher = shape.patcher;
-      replaceAll(view, typeUrls.extension, [...policies, ...shape.extensions]);
+      replaceAll(view, typeUrls.extension, [policies.authentication, ...policies.authorization, ...shape.extensions]);
       replaceAll(view, typeUrls.cluster, shape.clusters);
       replaceAll(view, typeUrls.listener, shape.listeners);
     },

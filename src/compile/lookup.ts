@@ -1,3 +1,4 @@
+import { authorizerHost } from "../api/extension-provider.js";
 import { findDestinationRule, type MergedDestinationRule } from "../model/destination-rule.js";
 import { isExportedTo, wildcardsOf } from "../model/hosts.js";
 import type { MeshService } from "../model/service.js";
@@ -18,6 +19,12 @@ export interface Lookup {
 }
 
 const mesh = "mesh";
+
+/** Whether policies may have the proxy itself call this host. */
+const isAsked = ({ mesh: { extensionProviders } }: Snapshot, host: string): boolean =>
+  extensionProviders.some(({ envoyExtAuthzHttp, envoyExtAuthzGrpc }) =>
+    [envoyExtAuthzHttp, envoyExtAuthzGrpc].some((asked) => asked !== undefined && authorizerHost(asked) === host),
+  );
 
 /** 0: of the client's own namespace and for it alone; 1: exported to it by name; 2: to all. */
 const closeness = (rule: ResolvedVirtualService, namespace: string): number => {
@@ -69,6 +76,7 @@ export const createLookup = (snapshot: Snapshot, client: Client): Lookup => {
 
   const isImplied = (host: string): boolean =>
     host === sidecar?.outboundTrafficPolicy?.egressProxy?.host ||
+    isAsked(snapshot, host) ||
     [...(virtualServices.byDestination.get(host) ?? [])].some((key) => {
       const rule = virtualServices.resolved.get(key);
       return (

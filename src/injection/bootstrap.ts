@@ -46,6 +46,8 @@ const statsSuffixes = [
   "downstream_rq_total",
   "downstream_rq_5xx",
   "downstream_cx_total",
+  // What AuthorizationPolicies decide, or would decide in a dry run.
+  ...["rbac.allowed", "rbac.denied", "shadow_allowed", "shadow_denied"],
 ];
 
 /** A downward-API value, expanded by the kubelet in the container's arguments. */

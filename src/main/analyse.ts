@@ -20,6 +20,7 @@ const readOf = (snapshot: Snapshot): readonly unknown[] => [
   snapshot.sidecars,
   snapshot.envoyFilters,
   snapshot.peerAuthentications,
+  snapshot.authorizationPolicies,
   snapshot.requestAuthentications,
 ];
 
@@ -37,6 +38,7 @@ const indexOf = (snapshot: Snapshot): AnalysisIndex =>
       envoyFilters: [...snapshot.envoyFilters.values()],
       requestAuthentications: [...snapshot.requestAuthentications.values()].flat(),
       peerAuthentications: [...snapshot.peerAuthentications.values()].flatMap(({ policies }) => policies),
+      authorizationPolicies: [...snapshot.authorizationPolicies.values()].flat(),
     },
     snapshot.mesh,
   );

@@ -106,11 +106,18 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     },
     failed: (error) => logger.error({ error: error.message }, "following the authority's Secrets"),
   });
-  const compiler = createCompiler(mesh, (what, error) =>
-    logger.error(
-      { what, error: error.message, stack: error.stack },
-      "could not be compiled; its last version stays in force",
-    ),
+  const compiler = createCompiler(
+    mesh,
+    (what, error) =>
+      logger.error(
+        { what, error: error.message, stack: error.stack },
+        "could not be compiled; its last version stays in force",
+      ),
+    (policy, error) =>
+      logger.error(
+        { policy, error: error.message },
+        "could not be compiled; what it would have restricted is denied until it is corrected",
+      ),
   );
   const keepLastGood = createLastGood();
   const tracker = trackProxies(compiler);

@@ -173,6 +173,7 @@ export const applyEvents = (
   const moved = new Set<string>();
   const destinationRules = new Map<string, (ObjectEvent & { kind: "DestinationRule" })["object"]>();
   const peerAuthentications = new Map<string, (ObjectEvent & { kind: "PeerAuthentication" })["object"]>();
+  const authorizationPolicies = new Map<string, (ObjectEvent & { kind: "AuthorizationPolicy" })["object"]>();
   const requestAuthentications = new Map<string, (ObjectEvent & { kind: "RequestAuthentication" })["object"]>();
   for (const event of events) {
     const key = keyOf(event.namespace, event.name);
@@ -213,6 +214,9 @@ export const applyEvents = (
       case "PeerAuthentication":
         peerAuthentications.set(key, event.object);
         break;
+      case "AuthorizationPolicy":
+        authorizationPolicies.set(key, event.object);
+        break;
       case "RequestAuthentication":
         requestAuthentications.set(key, event.object);
         break;
@@ -225,6 +229,7 @@ export const applyEvents = (
   applyDestinationRules(edit, effects, destinationRules);
   applyVirtualServices(edit, effects, virtualServices);
   applyPeerAuthentications(edit, effects, peerAuthentications);
+  applyPolicies(edit, edit.authorizationPolicies, effects, authorizationPolicies);
   applyPolicies(edit, edit.requestAuthentications, effects, requestAuthentications);
   return finish();
 };

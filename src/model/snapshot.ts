@@ -6,6 +6,7 @@ import type { ServiceEntry } from "../api/networking/service-entry.js";
 import type { Sidecar } from "../api/networking/sidecar.js";
 import type { VirtualService } from "../api/networking/virtual-service.js";
 import type { WorkloadEntry } from "../api/networking/workload-entry.js";
+import type { AuthorizationPolicy } from "../api/security/authorization-policy-spec.js";
 import type { KeySet } from "../api/security/key-set.js";
 import type { RequestAuthentication } from "../api/security/request-authentication-schema.js";
 import type { NamespaceDestinationRules } from "./destination-rule.js";
@@ -57,6 +58,7 @@ export interface Snapshot {
   /** By namespace. */
   readonly peerAuthentications: ReadonlyMap<string, NamespacePeerAuthentications>;
   /** By namespace, oldest first. */
+  readonly authorizationPolicies: ReadonlyMap<string, readonly AuthorizationPolicy[]>;
   readonly requestAuthentications: ReadonlyMap<string, readonly RequestAuthentication[]>;
   /** Keys of token issuers, by the id of their source. */
   readonly keySets: ReadonlyMap<string, KeySet>;
@@ -69,7 +71,7 @@ export interface SnapshotDiff {
   /** Hosts, and wildcards of VirtualServices, whose clusters, listeners, endpoints or routes may differ. */
   readonly hosts: ReadonlySet<string>;
   readonly pods: ReadonlySet<string>;
-  /** Namespaces in which what pods serve may differ: by Services, DestinationRules, Sidecars or PeerAuthentications. */
+  /** Namespaces in which what pods serve may differ: by Services, DestinationRules, Sidecars or security policies. */
   readonly inbound: ReadonlySet<string>;
   /** Which configuration applies to which client may differ, for any of them. */
   readonly clients: boolean;
@@ -105,6 +107,7 @@ export const emptySnapshot = (mesh: MeshConfig = defaultMeshConfig): Snapshot =>
   sidecarsOfNamespace: new Map(),
   envoyFilters: new Map(),
   peerAuthentications: new Map(),
+  authorizationPolicies: new Map(),
   requestAuthentications: new Map(),
   keySets: new Map(),
   clientLabels: new Map(),

@@ -50,9 +50,7 @@ export const policiesFor = <Policy extends ConfigObject<Selecting>>(
   labels: Labels,
 ): readonly Policy[] =>
   [...new Set([rootNamespace, namespace])].flatMap((each) =>
-    (policies.get(each) ?? []).filter(
-      ({ spec }) => isForWorkloads(spec) && selectsOrAll(spec.selector?.matchLabels, labels),
-    ),
+    (policies.get(each) ?? []).filter((policy) => isPolicyFor(policy, rootNamespace, namespace, labels)),
   );
 
 /** Workloads of the namespace are served otherwise; those of all namespaces if it is the root's. */

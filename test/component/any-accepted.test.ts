@@ -4,7 +4,8 @@ import * as assert from "uvu/assert";
 import { definitionOf, isConfigurationKind } from "../../src/api/kinds.js";
 import type { ObjectEvent } from "../../src/api/kubernetes.js";
 import { validateObject } from "../../src/api/validate.js";
-import { arbitraryEvent } from "../support/arbitrary/mesh.js";
+import { authorizationPolicySpec } from "../support/arbitrary/accepted-authorization-policy.js";
+import { arbitraryEvent, providers } from "../support/arbitrary/mesh.js";
 import { echoPod, join } from "./support/manifests.js";
 import { type Mesh, startMesh } from "./support/mesh.js";
 
@@ -20,6 +21,7 @@ const applied = new Set([
   "DestinationRule",
   "Sidecar",
   "EnvoyFilter",
+  "AuthorizationPolicy",
   "RequestAuthentication",
 ]);
 const batches = 30;
@@ -48,6 +50,7 @@ const withoutAddress = (event: ObjectEvent): ObjectEvent => {
 
 test.before(async (context) => {
   context.mesh = await startMesh({
+    mesh: { extensionProviders: providers },
     yaml: join(echoPod("client-a", "a", { namespace: "shop" }), echoPod("client-b", "b", { namespace: "other" })),
   });
 });
@@ -89,6 +92,34 @@ test("compiles to configuration that Envoy accepts", async ({ mesh }) => {
     assert.not.match(mesh.log(), /refus|reject/i, `FC_SEED=${seed}, batch ${index}`);
   }
   assert.ok(updates > batches, `${updates} updates of listeners and clusters: the proxies were given little`);
+});
+
+test("AuthorizationPolicies with any texts compile to rules that Envoy accepts, for requests and connections", async ({
+  mesh,
+}) => {
+  const seed = Number(process.env["FC_SEED"] ?? Date.now() % 2 ** 31);
+  const names = ["p0", "p1", "p2", "p3", "p4"];
+  const specs = fc.sample(authorizationPolicySpec(providers.map(({ name }) => name)), { numRuns: 150, seed });
+  const objects = specs
+    .map((spec, index) => ({
+      apiVersion: "security.istio.io/v1",
+      kind: "AuthorizationPolicy",
+      metadata: { name: names[index % names.length], namespace: "shop" },
+      spec,
+    }))
+    .filter(
+      (object) =>
+        !validateObject(definitionOf("AuthorizationPolicy"), object).some(({ severity }) => severity === "error"),
+    );
+  assert.ok(objects.length > 50, `only ${objects.length} are valid`);
+  for (let at = 0; at < objects.length; at += names.length) {
+    const batch = objects.slice(at, at + names.length);
+    const told = `FC_SEED=${seed}: ${JSON.stringify(batch, null, 1)}`;
+    await mesh.apply(batch.map((object) => JSON.stringify(object)).join("\n---\n")).catch((error: Error) => {
+      throw new Error(`${error.message}\n${told}`);
+    });
+    assert.not.match(mesh.log(), /refus|reject/i, told);
+  }
 });
 
 test.run();

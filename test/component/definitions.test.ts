@@ -179,6 +179,23 @@ const good: readonly (readonly [kind: keyof typeof configurationKinds, spec: obj
       /What single ports of the selected pods take/,
     ],
     [
+      "AuthorizationPolicy",
+      {
+        selector: { matchLabels: { app: "web" } },
+        action: "CUSTOM",
+        provider: { name: "checker" },
+        rules: [
+          {
+            from: [{ source: { namespaces: ["shop"], notIpBlocks: ["10.0.0.0/8"] } }],
+            to: [{ operation: { methods: ["GET"], paths: ["/api/{*}"] } }],
+            when: [{ key: "request.headers[x-team]", values: ["a"] }],
+          },
+        ],
+      },
+      "rules.to.operation",
+      /Methods of requests, in upper case/,
+    ],
+    [
       "RequestAuthentication",
       {
         selector: { matchLabels: { app: "web" } },

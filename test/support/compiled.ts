@@ -4,6 +4,10 @@ import { type AttachedWorkload, createCompiler } from "../../src/compile/compile
 import { type TypeUrl, typeUrls } from "../../src/compile/resources.js";
 import { type Cluster, ClusterSchema } from "../../src/proto/envoy/config/cluster/v3/cluster_pb.js";
 import {
+  type TypedExtensionConfig,
+  TypedExtensionConfigSchema,
+} from "../../src/proto/envoy/config/core/v3/extension_pb.js";
+import {
   type ClusterLoadAssignment,
   ClusterLoadAssignmentSchema,
 } from "../../src/proto/envoy/config/endpoint/v3/endpoint_pb.js";
@@ -15,6 +19,7 @@ import { readDocuments } from "../../src/watch/documents.js";
 /** What one pod's proxy is given, by the resources' names. */
 export interface Compiled {
   readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly extensions: ReadonlyMap<string, TypedExtensionConfig>;
   readonly endpoints: ReadonlyMap<string, ClusterLoadAssignment>;
   readonly listeners: ReadonlyMap<string, Listener>;
   readonly routes: ReadonlyMap<string, RouteConfiguration>;
@@ -36,6 +41,7 @@ const decodeAll = <Desc extends DescMessage>(
 
 export const decode = (workload: AttachedWorkload): Compiled => ({
   clusters: decodeAll(workload, typeUrls.cluster, ClusterSchema),
+  extensions: decodeAll(workload, typeUrls.extension, TypedExtensionConfigSchema),
   endpoints: decodeAll(workload, typeUrls.endpoint, ClusterLoadAssignmentSchema),
   listeners: decodeAll(workload, typeUrls.listener, ListenerSchema),
   routes: decodeAll(workload, typeUrls.route, RouteConfigurationSchema),
@@ -55,9 +61,14 @@ export const podYaml = (
     status: { podIP: options.ip ?? "10.1.0.1", podIPs: [{ ip: options.ip ?? "10.1.0.1" }] },
   });
 
-/** What the pod `namespace/name` of the YAML is given. */
-export const compileYaml = (yaml: string, pod: string, mesh: Partial<MeshConfig> = {}): Compiled => {
-  const compiler = createCompiler({ ...defaultMeshConfig, ...mesh });
+/** What the pod `namespace/name` of the YAML is given. Without `failed` what cannot be compiled is an error. */
+export const compileYaml = (
+  yaml: string,
+  pod: string,
+  mesh: Partial<MeshConfig> = {},
+  failed?: (what: string, error: Error) => void,
+): Compiled => {
+  const compiler = createCompiler({ ...defaultMeshConfig, ...mesh }, failed);
   compiler.apply(readDocuments(yaml, "test.yaml"));
   const [namespace = "", name = ""] = pod.split("/");
   const workload = compiler.attach(namespace, name, name);

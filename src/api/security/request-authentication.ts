@@ -3,6 +3,7 @@ import { closedRequestAuthentication } from "./closed-request-authentication.js"
 import { securityGroup, securityVersions } from "./group.js";
 import { checkRequestAuthentication } from "./request-authentication-check.js";
 import { RequestAuthenticationSpec } from "./request-authentication-schema.js";
+import { oneAttachment } from "./target-refs.js";
 
 export const requestAuthentication = defineKind({
   kind: "RequestAuthentication",
@@ -13,12 +14,7 @@ export const requestAuthentication = defineKind({
   description:
     "Whose JSON Web Tokens workloads take. A bad token is answered 401; a request without one passes, without an identity that an AuthorizationPolicy could allow.",
   spec: RequestAuthenticationSpec,
-  rules: [
-    {
-      rule: "(has(self.selector) ? 1 : 0) + (has(self.targetRef) ? 1 : 0) + (has(self.targetRefs) && self.targetRefs.size() > 0 ? 1 : 0) <= 1",
-      message: "give one of selector, targetRef and targetRefs",
-    },
-  ],
+  rules: [oneAttachment],
   printerColumns: [
     {
       name: "Issuers",

@@ -28,3 +28,9 @@ export interface Targeting {
 /** Whether it is for gateways and the like: then it is never for a workload with a sidecar. */
 export const hasTargets = ({ targetRef, targetRefs }: Targeting): boolean =>
   targetRef !== undefined || (targetRefs ?? []).length > 0;
+
+/** In the language of the API server: what attaches a policy is one of them. */
+export const oneAttachment = {
+  rule: "(has(self.selector) ? 1 : 0) + (has(self.targetRef) ? 1 : 0) + (has(self.targetRefs) && self.targetRefs.size() > 0 ? 1 : 0) <= 1",
+  message: "give one of selector, targetRef and targetRefs",
+} as const;

@@ -7,8 +7,9 @@ import type {
   FilterChain,
   FilterChainMatchSchema,
 } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
-import { inboundClusterName, inboundPassthroughCluster } from "../clusters/names.js";
+import { blackHoleCluster, inboundClusterName, inboundPassthroughCluster } from "../clusters/names.js";
 import { httpConnectionManager } from "../http.js";
+import type { NetworkPolicies } from "../policy/enforcement.js";
 import { inboundRoutes, passthroughRoutes } from "../routes/inbound.js";
 import { meshHttpAlpn, meshTcpAlpn, serverTls } from "../tls.js";
 import { chain, plainHttp } from "./chains.js";
@@ -29,12 +30,23 @@ interface Place {
   readonly match: MessageInitShape<typeof FilterChainMatchSchema>;
   readonly protocol: Protocol;
   readonly mtls: MtlsMode;
-  readonly cluster: string;
   readonly http: () => Filter;
+  readonly tcp: readonly Filter[];
 }
 
+/** What all chains of a pod share. */
+export interface ChainContext {
+  readonly mesh: MeshConfig;
+  readonly network: NetworkPolicies;
+}
+
+const tcpFilters = (cluster: string, { mesh, network }: ChainContext): readonly Filter[] => [
+  ...network.filters,
+  tcpProxy(network.isClosed ? blackHoleCluster : cluster, mesh),
+];
+
 /** Inside the mesh's mutual TLS, which its clients' ALPN tells from any other TLS. */
-const meshChains = ({ label, match, protocol, cluster, http }: Place, mesh: MeshConfig): readonly FilterChain[] => {
+const meshChains = ({ label, match, protocol, tcp, http }: Place, mesh: MeshConfig): readonly FilterChain[] => {
   const tls = { ...match, transportProtocol: "tls" };
   const httpTls = { transportSocket: serverTls(mesh, ["h2", "http/1.1"]) };
   const tcpTls = { transportSocket: serverTls(mesh, meshTcpAlpn) };
@@ -44,33 +56,25 @@ const meshChains = ({ label, match, protocol, cluster, http }: Place, mesh: Mesh
     case "http2":
       return [chain(`${label}-mtls-http`, anyAlpn, [http()], httpTls)];
     case "tcp":
-      return [chain(`${label}-mtls-tcp`, anyAlpn, [tcpProxy(cluster, mesh)], tcpTls)];
+      return [chain(`${label}-mtls-tcp`, anyAlpn, [...tcp], tcpTls)];
     case "auto":
       return [
         chain(`${label}-mtls-http`, { ...tls, applicationProtocols: [...meshHttpAlpn] }, [http()], httpTls),
-        chain(
-          `${label}-mtls-tcp`,
-          { ...tls, applicationProtocols: [...meshTcpAlpn] },
-          [tcpProxy(cluster, mesh)],
-          tcpTls,
-        ),
+        chain(`${label}-mtls-tcp`, { ...tls, applicationProtocols: [...meshTcpAlpn] }, [...tcp], tcpTls),
       ];
   }
 };
 
 /** Any other TLS, which must be by a certificate of the mesh: of a client with one but without a proxy. */
-const strictChain = ({ label, match, protocol, cluster, http }: Place, mesh: MeshConfig): FilterChain => {
+const strictChain = ({ label, match, protocol, tcp, http }: Place, mesh: MeshConfig): FilterChain => {
   const isHttp = protocol === "http" || protocol === "http2";
-  return chain(
-    `${label}-mtls-any`,
-    { ...match, transportProtocol: "tls" },
-    [isHttp ? http() : tcpProxy(cluster, mesh)],
-    { transportSocket: serverTls(mesh, isHttp ? ["h2", "http/1.1"] : meshTcpAlpn) },
-  );
+  return chain(`${label}-mtls-any`, { ...match, transportProtocol: "tls" }, isHttp ? [http()] : [...tcp], {
+    transportSocket: serverTls(mesh, isHttp ? ["h2", "http/1.1"] : meshTcpAlpn),
+  });
 };
 
 /** Plaintext, and TLS that the application speaks itself. */
-const plainChains = ({ label, match, protocol, cluster, http }: Place, mesh: MeshConfig): readonly FilterChain[] => {
+const plainChains = ({ label, match, protocol, tcp, http }: Place): readonly FilterChain[] => {
   const tls = { ...match, transportProtocol: "tls" };
   const raw = { ...match, transportProtocol: "raw_buffer" };
   switch (protocol) {
@@ -78,15 +82,12 @@ const plainChains = ({ label, match, protocol, cluster, http }: Place, mesh: Mes
     case "http2":
       return [chain(`${label}-http`, raw, [http()])];
     case "tcp":
-      return [
-        chain(`${label}-tls`, tls, [tcpProxy(cluster, mesh)]),
-        chain(`${label}-tcp`, raw, [tcpProxy(cluster, mesh)]),
-      ];
+      return [chain(`${label}-tls`, tls, [...tcp]), chain(`${label}-tcp`, raw, [...tcp])];
     case "auto":
       return [
-        chain(`${label}-tls`, tls, [tcpProxy(cluster, mesh)]),
+        chain(`${label}-tls`, tls, [...tcp]),
         chain(`${label}-http`, { ...raw, ...plainHttp("http1", "http2") }, [http()]),
-        chain(`${label}-tcp`, raw, [tcpProxy(cluster, mesh)]),
+        chain(`${label}-tcp`, raw, [...tcp]),
       ];
   }
 };
@@ -97,7 +98,7 @@ const plainChains = ({ label, match, protocol, cluster, http }: Place, mesh: Mes
  */
 const chainsOf = (place: Place, mesh: MeshConfig): readonly FilterChain[] => [
   ...(place.mtls === "DISABLE" ? [] : meshChains(place, mesh)),
-  ...(place.mtls === "STRICT" ? [strictChain(place, mesh)] : plainChains(place, mesh)),
+  ...(place.mtls === "STRICT" ? [strictChain(place, mesh)] : plainChains(place)),
 ];
 
 const statPrefix = (label: string): string => `inbound_${label}`;
@@ -105,9 +106,10 @@ const statPrefix = (label: string): string => `inbound_${label}`;
 /** Of a port that is served. A listener that is for this port alone matches no port. */
 export const servedChains = (
   { port, protocol, mtls }: ServedPort,
-  mesh: MeshConfig,
+  context: ChainContext,
   isShared = true,
 ): readonly FilterChain[] => {
+  const { mesh } = context;
   const cluster = inboundClusterName(port);
   const label = `0.0.0.0_${port}`;
   const match = isShared ? { destinationPort: port } : {};
@@ -118,15 +120,16 @@ export const servedChains = (
       statPrefix: statPrefix(label),
       routes: { inline: inboundRoutes(cluster, port, cluster) },
     });
-  return chainsOf({ label, match, protocol, mtls, cluster, http }, mesh);
+  return chainsOf({ label, match, protocol, mtls, http, tcp: tcpFilters(cluster, context) }, mesh);
 };
 
 /** Of ports in no Service: of one that a policy names, or of all others. */
 export const passthroughChains = (
   port: number | undefined,
   mtls: MtlsMode,
-  mesh: MeshConfig,
+  context: ChainContext,
 ): readonly FilterChain[] => {
+  const { mesh } = context;
   const cluster = inboundPassthroughCluster;
   const http = () =>
     httpConnectionManager({
@@ -137,5 +140,5 @@ export const passthroughChains = (
     });
   const place = port === undefined ? {} : { destinationPort: port };
   const label = port === undefined ? "passthrough" : `passthrough_${port}`;
-  return chainsOf({ label, match: place, protocol: "auto", mtls, cluster, http }, mesh);
+  return chainsOf({ label, match: place, protocol: "auto", mtls, http, tcp: tcpFilters(cluster, context) }, mesh);
 };

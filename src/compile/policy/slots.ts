@@ -1,5 +1,6 @@
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { TypedExtensionConfigSchema } from "../../proto/envoy/config/core/v3/extension_pb.js";
+import { ExtAuthzSchema } from "../../proto/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
 import { JwtAuthenticationSchema } from "../../proto/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import { RBACSchema } from "../../proto/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
 import {
@@ -16,11 +17,14 @@ import { fromStream } from "../tls.js";
  * are open too, and closes none. Each is always there, so that the first policy is no change of the listener either.
  */
 const slots = {
-  authentication: { name: "envoy.filters.http.jwt_authn", schema: JwtAuthenticationSchema },
-  audit: { name: "envoy.filters.http.rbac", schema: RBACSchema },
-  deny: { name: "envoy.filters.http.rbac.deny", schema: RBACSchema },
-  allow: { name: "envoy.filters.http.rbac.allow", schema: RBACSchema },
-} as const satisfies Readonly<Record<string, { readonly name: string; readonly schema: DescMessage }>>;
+  custom: { name: "envoy.filters.http.rbac.custom", schemas: [RBACSchema] },
+  /** Asks someone else; while nobody is to be asked, a filter that does nothing stands there. */
+  external: { name: "envoy.filters.http.ext_authz", schemas: [ExtAuthzSchema, RBACSchema] },
+  authentication: { name: "envoy.filters.http.jwt_authn", schemas: [JwtAuthenticationSchema] },
+  audit: { name: "envoy.filters.http.rbac", schemas: [RBACSchema] },
+  deny: { name: "envoy.filters.http.rbac.deny", schemas: [RBACSchema] },
+  allow: { name: "envoy.filters.http.rbac.allow", schemas: [RBACSchema] },
+} as const satisfies Readonly<Record<string, { readonly name: string; readonly schemas: readonly DescMessage[] }>>;
 
 type Slot = keyof typeof slots;
 
@@ -29,12 +33,15 @@ export const authorizationFilters: readonly string[] = [slots.audit.name, slots.
 
 /** Without a configuration the proxy waits, and serves nothing. */
 export const policyFilters = (): HttpFilter[] =>
-  Object.values(slots).map(({ name, schema }) =>
+  Object.values(slots).map(({ name, schemas }) =>
     create(HttpFilterSchema, {
       name,
       configType: {
         case: "configDiscovery",
-        value: { configSource: fromStream(), typeUrls: [`type.googleapis.com/${schema.typeName}`] },
+        value: {
+          configSource: fromStream(),
+          typeUrls: schemas.map(({ typeName }) => `type.googleapis.com/${typeName}`),
+        },
       },
     }),
   );
@@ -42,9 +49,11 @@ export const policyFilters = (): HttpFilter[] =>
 /** What the filter of a slot does; an empty configuration lets everything pass. */
 export const policyResource = <Name extends Slot>(
   slot: Name,
-  config: MessageShape<(typeof slots)[Name]["schema"]>,
+  config: MessageShape<(typeof slots)[Name]["schemas"][number]>,
 ): EncodedResource => {
-  const { name, schema }: { readonly name: string; readonly schema: DescMessage } = slots[slot];
+  const { name, schemas }: { readonly name: string; readonly schemas: readonly DescMessage[] } = slots[slot];
+  const schema = schemas.find(({ typeName }) => typeName === config.$typeName);
+  if (schema === undefined) throw new Error(`${name} takes no ${config.$typeName}`);
   return encodeResource(
     typeUrls.extension,
     name,

@@ -13,6 +13,7 @@ const isRuleChange = (before: Snapshot, after: Snapshot): boolean =>
   before.sidecars !== after.sidecars ||
   before.envoyFilters !== after.envoyFilters ||
   before.peerAuthentications !== after.peerAuthentications ||
+  before.authorizationPolicies !== after.authorizationPolicies ||
   before.requestAuthentications !== after.requestAuthentications ||
   before.keySets !== after.keySets ||
   before.namespaces !== after.namespaces;
@@ -39,6 +40,15 @@ export const affectedBy = (before: Snapshot, after: Snapshot, diff: SnapshotDiff
     // What workloads take decides whether what rules send is right.
     for (const key of after.destinationRules.keys()) affected.push(["DestinationRule", key]);
   }
+  // Whom services and modes of mutual TLS concern is not looked for: there are few such changes.
+  if (
+    before.authorizationPolicies !== after.authorizationPolicies ||
+    before.peerAuthentications !== after.peerAuthentications ||
+    before.services !== after.services
+  )
+    for (const [namespace, policies] of after.authorizationPolicies)
+      for (const { metadata } of policies)
+        affected.push(["AuthorizationPolicy", keyOf(namespace, metadata?.name ?? "")]);
   if (before.requestAuthentications !== after.requestAuthentications || before.keySets !== after.keySets)
     for (const [namespace, policies] of after.requestAuthentications)
       for (const { metadata } of policies)

@@ -27,6 +27,8 @@ export const objectOf = (snapshot: Snapshot, kind: ConfigurationKind, key: strin
       return snapshot.envoyFilters.get(key);
     case "PeerAuthentication":
       return peerAuthenticationAt(snapshot, key);
+    case "AuthorizationPolicy":
+      return policyAt(snapshot.authorizationPolicies, key);
     case "RequestAuthentication":
       return policyAt(snapshot.requestAuthentications, key);
     default:
@@ -85,8 +87,12 @@ export const concerns = (
       const object = peerAuthenticationAt(snapshot, key);
       return object && ((pod) => reaches(snapshot, object, namespaceOf(pod), pod.metadata?.labels ?? {}));
     }
+    case "AuthorizationPolicy":
     case "RequestAuthentication": {
-      const object = policyAt(snapshot.requestAuthentications, key);
+      const object =
+        kind === "AuthorizationPolicy"
+          ? policyAt(snapshot.authorizationPolicies, key)
+          : policyAt(snapshot.requestAuthentications, key);
       return object && ((pod) => isPolicyFor(object, mesh.rootNamespace, namespaceOf(pod), pod.metadata?.labels ?? {}));
     }
     default:

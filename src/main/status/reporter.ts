@@ -91,7 +91,8 @@ export const createStatusReporter = (options: StatusReporterOptions): StatusRepo
     const conditions = conditionsToWrite(
       record.conditions,
       conditionsOf({
-        ...{ generation: judgement.generation, inForce: judgement.inForce, rejection, distribution },
+        ...{ generation: judgement.generation, rejection, distribution },
+        inForce: among.isClosed === true && judgement.inForce === "judged" ? "closed" : judgement.inForce,
         generationInForce: judgement.generationInForce,
         findings: [...judgement.findings, ...among.findings],
         conflicts: among.conflicts,

@@ -1,4 +1,5 @@
 import type { ObjectKinds } from "../../api/kubernetes.js";
+import { checkAuthorizationPolicyReferences } from "./authorization-policy.js";
 import { checkDelegates } from "./delegates.js";
 import { checkDestinationRuleReferences } from "./destination-rule.js";
 import type { AnalysisFinding, CodedFinding } from "./finding.js";
@@ -24,6 +25,7 @@ type AnalysedKinds = Pick<
   | "EnvoyFilter"
   | "ProxyConfig"
   | "PeerAuthentication"
+  | "AuthorizationPolicy"
   | "RequestAuthentication"
 >;
 type Check<Kind extends keyof AnalysedKinds> = (
@@ -62,6 +64,7 @@ const checks: { readonly [Kind in keyof AnalysedKinds]: Check<Kind> } = {
   ProxyConfig: (index, object) =>
     checkSelector(index, namespaceOf(object), object.spec.selector?.matchLabels, "spec.selector.matchLabels"),
   PeerAuthentication: checkPeerAuthenticationReferences,
+  AuthorizationPolicy: checkAuthorizationPolicyReferences,
   RequestAuthentication: checkRequestAuthenticationReferences,
 };
 
@@ -111,6 +114,7 @@ export const analyseAll = (index: AnalysisIndex): readonly AnalysisFinding[] => 
     ...all("EnvoyFilter", objects.envoyFilters),
     ...all("ProxyConfig", objects.proxyConfigs),
     ...all("PeerAuthentication", objects.peerAuthentications),
+    ...all("AuthorizationPolicy", objects.authorizationPolicies),
     ...all("RequestAuthentication", objects.requestAuthentications),
   ];
 };

@@ -309,6 +309,46 @@ export const codes = {
     cure: 'Restart it (kubectl rollout restart), or say sidecar.istio.io/inject: "false" if this is meant.',
     istio: "IST0103",
   },
+  HDL0601: {
+    name: "RequestRuleOnTcpPort",
+    level: "warning",
+    meaning:
+      "A rule asks for what only HTTP has, and a selected workload has a TCP port. There ALLOW never matches, and DENY and CUSTOM match without those fields: they close more than they name.",
+    cure: "Limit the rule to HTTP ports with operation.ports, and write one of its own for the TCP ports.",
+  },
+  HDL0602: {
+    name: "PlaintextEscapesIdentity",
+    level: "warning",
+    meaning:
+      "A rule tells callers by their identity, and a selected workload takes plaintext, whose callers have none: a DENY rule misses them, and an ALLOW rule for all but some lets them in.",
+    cure: "Set PeerAuthentication STRICT for the workload.",
+  },
+  HDL0603: {
+    name: "UnknownProvider",
+    level: "error",
+    meaning: "The CUSTOM policy names a provider that the mesh configuration does not have. What it selects is denied.",
+    cure: "Add it to extensionProviders, with envoyExtAuthzGrpc or envoyExtAuthzHttp, or correct the name.",
+  },
+  HDL0604: {
+    name: "SeveralProviders",
+    level: "error",
+    meaning: "CUSTOM policies of one workload name several providers. What they select is denied.",
+    cure: "Have all CUSTOM policies of a workload name the same provider.",
+  },
+  HDL0605: {
+    name: "ProviderWithoutService",
+    level: "error",
+    meaning:
+      "The provider's service is not in the mesh, or has no such port. It cannot be asked, so what the policy selects is denied, or let pass with failOpen.",
+    cure: "Add the Service or a ServiceEntry, or correct host and port in extensionProviders.",
+  },
+  HDL0606: {
+    name: "HttpProviderOnTcpPort",
+    level: "warning",
+    meaning:
+      "The provider is asked by HTTP, which says nothing of connections: those to TCP ports that the policy selects are denied.",
+    cure: "Limit the rules to HTTP ports with operation.ports, or use a provider with envoyExtAuthzGrpc.",
+  },
   HDL0630: {
     name: "TokenHeaderIsOverwritten",
     level: "error",

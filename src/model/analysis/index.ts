@@ -7,6 +7,7 @@ import type { ServiceEntry } from "../../api/networking/service-entry.js";
 import type { Sidecar } from "../../api/networking/sidecar.js";
 import type { VirtualService } from "../../api/networking/virtual-service.js";
 import type { WorkloadEntry } from "../../api/networking/workload-entry.js";
+import type { AuthorizationPolicy } from "../../api/security/authorization-policy-spec.js";
 import type { PeerAuthentication } from "../../api/security/peer-authentication.js";
 import type { RequestAuthentication } from "../../api/security/request-authentication-schema.js";
 import { byAge } from "../age.js";
@@ -33,6 +34,7 @@ export interface AnalysisObjects {
   readonly envoyFilters?: readonly EnvoyFilter[];
   readonly proxyConfigs?: readonly ProxyConfig[];
   readonly peerAuthentications?: readonly PeerAuthentication[];
+  readonly authorizationPolicies?: readonly AuthorizationPolicy[];
   readonly requestAuthentications?: readonly RequestAuthentication[];
   /** `namespace/name` of each Gateway. */
   readonly gateways?: ReadonlySet<string>;
@@ -62,6 +64,8 @@ export interface AnalysisIndex {
   readonly addressless: () => ReadonlyMap<number, readonly ServiceEntry[]>;
   readonly serviceEntries: () => ReadonlyMap<string, ServiceEntry>;
   readonly sidecars: () => ReadonlyMap<string, readonly Sidecar[]>;
+  /** By namespace, oldest first. */
+  readonly authorizationPolicies: () => ReadonlyMap<string, readonly AuthorizationPolicy[]>;
   /** By namespace. */
   readonly peerAuthentications: () => ReadonlyMap<string, NamespacePeerAuthentications>;
   readonly servicesBySelector: () => ReadonlyMap<string, ReadonlyMap<string, readonly Service[]>>;
@@ -86,7 +90,7 @@ export const opaquePorts = ({ spec }: ServiceEntry): readonly number[] =>
         .filter(({ protocol }) => ["TCP", "MONGO", "MYSQL", "REDIS"].includes(protocol?.toUpperCase() ?? ""))
         .map(({ number }) => number);
 
-const groupedByNamespace = <Value extends Sidecar | PeerAuthentication>(
+const groupedByNamespace = <Value extends Sidecar | PeerAuthentication | AuthorizationPolicy>(
   objects: Iterable<Value>,
 ): Map<string, Value[]> => {
   const groups = new Map<string, Value[]>();
@@ -168,6 +172,7 @@ export const buildAnalysisIndex = (objects: AnalysisObjects, mesh: MeshConfig): 
     addressless,
     serviceEntries: once(() => new Map((objects.serviceEntries ?? []).map((object) => [keyOf(object), object]))),
     sidecars: once(() => groupedByNamespace(objects.sidecars ?? [])),
+    authorizationPolicies: once(() => groupedByNamespace(objects.authorizationPolicies ?? [])),
     peerAuthentications: once(
       () =>
         new Map(

@@ -9,6 +9,7 @@ import {
   ConfigSourceSchema,
   PathConfigSourceSchema,
 } from "../../../src/proto/envoy/config/core/v3/config_source_pb.js";
+import { type Listener, ListenerSchema } from "../../../src/proto/envoy/config/listener/v3/listener_pb.js";
 import { ProxyProtocolUpstreamTransportSchema } from "../../../src/proto/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.js";
 import {
   type SdsSecretConfig,
@@ -16,7 +17,11 @@ import {
   type Secret,
   SecretSchema,
 } from "../../../src/proto/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
-import { UpstreamTlsContextSchema } from "../../../src/proto/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import {
+  type CommonTlsContext,
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from "../../../src/proto/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { DiscoveryResponseSchema } from "../../../src/proto/envoy/service/discovery/v3/discovery_pb.js";
 
 /** The mesh's certificates from files in place of the control plane's stream, for an Envoy that has none. */
@@ -56,19 +61,21 @@ const fromFile = ({ name }: SdsSecretConfig, folder: string): SdsSecretConfig =>
     }),
   });
 
+const contextWithFiles = (common: CommonTlsContext | undefined, folder: string): void => {
+  if (common === undefined) return;
+  common.tlsCertificateSdsSecretConfigs = common.tlsCertificateSdsSecretConfigs.map((sds) => fromFile(sds, folder));
+  const context = common.validationContextType;
+  if (context.case === "combinedValidationContext")
+    context.value.validationContextSdsSecretConfig = fromFile(context.value.validationContextSdsSecretConfig!, folder);
+};
+
 const socketWithFiles = (socket: TransportSocket, folder: string): void => {
   if (socket.configType.case !== "typedConfig") return;
-  const tls = anyUnpack(socket.configType.value, UpstreamTlsContextSchema);
-  if (tls?.commonTlsContext !== undefined) {
-    const common = tls.commonTlsContext;
-    common.tlsCertificateSdsSecretConfigs = common.tlsCertificateSdsSecretConfigs.map((sds) => fromFile(sds, folder));
-    const context = common.validationContextType;
-    if (context.case === "combinedValidationContext")
-      context.value.validationContextSdsSecretConfig = fromFile(
-        context.value.validationContextSdsSecretConfig!,
-        folder,
-      );
-    socket.configType.value = anyPack(UpstreamTlsContextSchema, tls);
+  for (const schema of [UpstreamTlsContextSchema, DownstreamTlsContextSchema]) {
+    const tls = anyUnpack(socket.configType.value, schema);
+    if (tls === undefined) continue;
+    contextWithFiles(tls.commonTlsContext, folder);
+    socket.configType.value = anyPack(schema, tls);
   }
   const proxyProtocol = anyUnpack(socket.configType.value, ProxyProtocolUpstreamTransportSchema);
   if (proxyProtocol?.transportSocket !== undefined) {
@@ -81,5 +88,12 @@ export const withFileSecrets = (cluster: Cluster, folder: string): Cluster => {
   const copy = clone(ClusterSchema, cluster);
   for (const socket of [copy.transportSocket, ...copy.transportSocketMatches.map((match) => match.transportSocket)])
     if (socket !== undefined) socketWithFiles(socket, folder);
+  return copy;
+};
+
+export const listenerWithFileSecrets = (original: Listener, folder: string): Listener => {
+  const copy = clone(ListenerSchema, original);
+  for (const { transportSocket } of copy.filterChains)
+    if (transportSocket !== undefined) socketWithFiles(transportSocket, folder);
   return copy;
 };

@@ -132,9 +132,8 @@ interface ListenerStatus {
 export const startLoopbackEnvoy = async (resources: StaticResources): Promise<LoopbackEnvoy> => {
   const { folder, file } = await written(resources);
   const adminFile = join(folder, "admin");
-  const child = spawn(envoy, ["-c", file, "--admin-address-path", adminFile, ...commonArguments], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  const options = ["-c", file, "--admin-address-path", adminFile, "--file-flush-interval-msec", "100"];
+  const child = spawn(envoy, [...options, ...commonArguments], { stdio: ["ignore", "ignore", "pipe"] });
   let log = "";
   child.stderr?.on("data", (chunk: Buffer) => {
     log += chunk.toString("utf8");

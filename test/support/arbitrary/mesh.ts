@@ -1,15 +1,24 @@
 import fc from "fast-check";
+import type { ExtensionProvider } from "../../../src/api/extension-provider.js";
 import type { Kind, ObjectEvent, ObjectKinds } from "../../../src/api/kubernetes.js";
 import type { DestinationRuleSpec } from "../../../src/api/networking/destination-rule.js";
 import type { EnvoyFilterSpec } from "../../../src/api/networking/envoy-filter.js";
 import type { ServiceEntrySpec } from "../../../src/api/networking/service-entry.js";
 import type { SidecarSpec } from "../../../src/api/networking/sidecar.js";
 import type { Destination, HttpRoute, VirtualServiceSpec } from "../../../src/api/networking/virtual-service.js";
+import { authorizationPolicySpec } from "./accepted-authorization-policy.js";
 
 import { jwtRule } from "./request-authentication.js";
 
 /** Objects of every kind in a world so small that they meet: few names, few hosts, three namespaces. */
 export const namespaces = ["shop", "other", "istio-system"] as const;
+
+/** Whom AuthorizationPolicies ask, of the mesh configuration; the last one is for something else. */
+export const providers: readonly ExtensionProvider[] = [
+  { name: "grpc", envoyExtAuthzGrpc: { service: "s0.shop.svc.cluster.local", port: 80 } },
+  { name: "http", envoyExtAuthzHttp: { service: "api.example.com", port: 80, headersToUpstreamOnAllow: ["x-*"] } },
+  { name: "tracing" },
+];
 
 /** Pods whose proxies are looked at; they are always there, though their labels and nodes change. */
 export const clients = [
@@ -347,6 +356,17 @@ const peerAuthentication = objects(
     })),
 );
 
+const authorizationPolicy = objects(
+  "AuthorizationPolicy",
+  fc.constantFrom("z0", "z1"),
+  fc
+    .tuple(authorizationPolicySpec(providers.map(({ name }) => name)), fc.constantFrom("true", "false", undefined))
+    .map(([spec, dryRun]) => ({
+      ...(dryRun === undefined ? {} : { metadata: { annotations: { "istio.io/dry-run": dryRun } } }),
+      spec,
+    })),
+);
+
 const requestAuthentication = objects(
   "RequestAuthentication",
   fc.constantFrom("r0", "r1"),
@@ -368,6 +388,7 @@ export const arbitraryEvent: fc.Arbitrary<ObjectEvent> = fc.oneof(
   sidecar,
   envoyFilter,
   { arbitrary: peerAuthentication, weight: 3 },
+  { arbitrary: authorizationPolicy, weight: 3 },
   { arbitrary: requestAuthentication, weight: 3 },
 );
 

@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { ObjectEvent } from "../../../src/api/kubernetes.js";
+import { defaultMeshConfig } from "../../../src/api/meshconfig.js";
 import { type AttachedWorkload, type Compiler, createCompiler } from "../../../src/compile/compiler.js";
 import { type TypeUrl, typeUrls } from "../../../src/compile/resources.js";
-import { arbitraryBatch, clientPods, clients } from "../../support/arbitrary/mesh.js";
+import { arbitraryBatch, clientPods, clients, providers } from "../../support/arbitrary/mesh.js";
 
 type Content = Readonly<Record<string, string>>;
 type Client = (typeof clients)[number];
@@ -83,12 +84,14 @@ const shuffled = <Item>(items: readonly Item[], seed: number): readonly Item[] =
     .sort((a, b) => a.rank - b.rank)
     .map(({ item }) => item);
 
+const mesh = { ...defaultMeshConfig, extensionProviders: providers };
+
 const runs = Number(process.env["PROPERTY_RUNS"] ?? 150);
 
 test("any history leads each client to what is made from scratch, and tells it of exactly what differs", () => {
   fc.assert(
     fc.property(history, ({ pods, batches, arrivals, departure, seed, together }) => {
-      const compiler = createCompiler();
+      const compiler = createCompiler(mesh, undefined, () => {});
       compiler.apply(pods);
       let attached: ReturnType<typeof observe>[] = [];
       for (const [index, batch] of batches.entries()) {
@@ -102,7 +105,7 @@ test("any history leads each client to what is made from scratch, and tells it o
         }
       }
       const present = shuffled(remaining([...pods, ...batches.flat()]), seed);
-      const scratch = createCompiler();
+      const scratch = createCompiler(mesh, undefined, () => {});
       if (together) scratch.apply(present);
       else for (const event of present) scratch.apply([event]);
       for (const client of clients) {
