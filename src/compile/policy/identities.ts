@@ -45,8 +45,12 @@ const identity = (domain: string, namespace: string, account: string): Principal
 
 export const namespaceOfCaller = (value: string): Principal => identity(anySegment, segment(value), anySegment);
 
-export const trustDomainOfCaller = (value: string): Principal =>
-  authenticated(regexMatcher(`${scheme}${segment(value)}/.*`));
+/** One of the mesh's trust domains stands for all of them. */
+export const trustDomainOfCaller = (value: string, mesh: TrustedDomains): Principal => {
+  const own = trustDomainsOf(mesh);
+  const meant = own.includes(value) ? own : [value];
+  return principals.some(meant.map((each) => authenticated(regexMatcher(`${scheme}${segment(each)}/.*`))));
+};
 
 /** `NAMESPACE/ACCOUNT`, or `ACCOUNT` of the given namespace; there are no wildcards. */
 export const serviceAccountOfCaller = (value: string, ownNamespace: string): Principal => {

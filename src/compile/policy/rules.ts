@@ -51,7 +51,7 @@ const sourceConditions = (
     ...(protocol === "http" ? of(requestPrincipalOf, part.requestPrincipals, part.notRequestPrincipals) : []),
     ...of(namespaceOfCaller, part.namespaces, part.notNamespaces),
     ...of((value) => serviceAccountOfCaller(value, namespace), part.serviceAccounts, part.notServiceAccounts),
-    ...of(trustDomainOfCaller, part.trustDomains, part.notTrustDomains),
+    ...of((value) => trustDomainOfCaller(value, mesh), part.trustDomains, part.notTrustDomains),
     ...of(peerAddressIs, part.ipBlocks, part.notIpBlocks),
     ...of(clientAddressIs, part.remoteIpBlocks, part.notRemoteIpBlocks),
   ];
@@ -99,7 +99,7 @@ const conditionMatch = (
     case "source.serviceAccount":
       return { principal: (value) => serviceAccountOfCaller(value, namespace) };
     case "source.trustDomain":
-      return { principal: trustDomainOfCaller };
+      return { principal: (value) => trustDomainOfCaller(value, mesh) };
     case "request.headers":
       return { principal: (value) => headerIs(key.header, value) };
     case "request.auth.principal":

@@ -12,17 +12,12 @@ const knownDomains = ({ trustDomain, trustDomainAliases }: Trust): readonly stri
 export const principalOf = ({ trustDomain, namespace, serviceAccount }: Identity): string =>
   `${trustDomain}/ns/${namespace}/sa/${serviceAccount}`;
 
-/**
- * A principal of all five parts that names a domain of the mesh, or `cluster.local`, means the account in each of the
- * mesh's domains. All others stand as written.
- */
+/** One that begins with a domain of the mesh, or `cluster.local`, and a slash means each of the mesh's domains. */
 export const principalsMeant = (principal: string, trust: Trust): readonly string[] => {
   const [domain = "", ...rest] = principal.split("/");
   const known = knownDomains(trust);
-  if (rest.length !== 4 || domain === "*") return [principal];
-  const names = (each: string): boolean => domain.includes("*") && matchesText(domain, each);
-  if (domain !== "cluster.local" && !known.some((each) => each === domain || names(each))) return [principal];
-  return known.map((each) => (domain.startsWith("*") && names(each) ? principal : [each, ...rest].join("/")));
+  if (rest.length === 0 || !["cluster.local", ...known].includes(domain)) return [principal];
+  return known.map((each) => [each, ...rest].join("/"));
 };
 
 export const matchesPrincipal = (pattern: string, peer: Identity | undefined, trust: Trust): boolean =>

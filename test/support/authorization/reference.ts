@@ -47,9 +47,8 @@ const customDenial = (
   return policies.filter(matches).find(({ spec }) => {
     const name = spec.provider?.name ?? "";
     const speaks = Object.hasOwn(workload.providers, name) ? workload.providers[name] : undefined;
-    if (names.size > 1 || speaks === undefined) return true;
-    if (speaks === "http" && request.protocol === "tcp") return false;
-    return request.external === "deny";
+    const canTell = speaks === "grpc" || (speaks === "http" && request.protocol === "http");
+    return names.size > 1 || !canTell || request.external === "deny";
   });
 };
 

@@ -235,9 +235,9 @@ const cases: readonly Case[] = [
     ],
   },
   {
-    what: "an authorizer that speaks HTTP is not asked about TCP, one that speaks gRPC is",
+    what: "an authorizer that speaks HTTP cannot be asked about TCP, one that speaks gRPC can",
     policies: [custom("ask")],
-    verdicts: [["allow", tcp({ external: "deny" })]],
+    verdicts: [["deny", tcp({ external: "allow" })]],
   },
   {
     what: "gRPC on TCP",
