@@ -67,7 +67,7 @@ export const keepIssuerKeys = (
     ...(fetched === undefined ? {} : { fetched }),
     failed,
   });
-  let policies = compiler.snapshot().requestAuthentications;
+  let policies: Snapshot["requestAuthentications"] | undefined;
   const look = (): void => {
     const snapshot = compiler.snapshot();
     if (snapshot.requestAuthentications === policies) return;
@@ -75,6 +75,7 @@ export const keepIssuerKeys = (
     keeper.follow(wantedIn(snapshot));
   };
   const stopListening = compiler.onApplied(look);
+  look();
   return {
     tried: async () => {
       const timer = Promise.withResolvers<void>();

@@ -135,6 +135,11 @@ const payloadOf = (text: string | undefined): Readonly<Record<string, unknown>> 
 
 test("claims, nested ones and lists too, and the payload come as headers", async ({ mesh }) => {
   const token = first.token({ realm: { group: "admins" }, level: 7, list: ["a"] });
+  const seen = async (): Promise<Headers> => {
+    const { "x-request-id": _, ...rest } = await headersOf(mesh, { headers: bearer(token) });
+    return rest;
+  };
+  assert.equal(await seen(), await seen(), "each time the same");
   const headers = await headersOf(mesh, { headers: bearer(token) });
   assert.is(headers["x-group"], "admins");
   assert.is(headers["x-level"], "7");

@@ -8,6 +8,7 @@ const test = suite<{ mesh: Mesh }>("RequestAuthentication");
 
 const first = createIssuer("https://first.example");
 const second = createIssuer("second@example", "", "ES256");
+const third = createIssuer("https://third.example", "third", "EdDSA");
 
 const policy = (home: string, name: string, jwtRules: readonly object[], rest: object = {}): string =>
   JSON.stringify({
@@ -66,6 +67,12 @@ test("a valid token passes, a bad one is answered 401, a missing one passes", as
     ["another issuer", /^401 Jwt issuer is not configured/, { headers: bearer(second.token()) }],
     ["another's key", /^401 /, { headers: bearer(createIssuer(first.name).token()) }],
     ["unknown kid", /^401 /, { headers: bearer(first.token({}, { kid: "other" })) }],
+    [
+      "without kid, which any of the keys may have signed",
+      /^200$/,
+      { headers: bearer(first.token({}, { kid: undefined })) },
+    ],
+    ["letters beyond ASCII", /^401 /, { headers: bearer("\u00e9.b.c") }],
     ["alg none", /^401 /, { headers: bearer(tokenOf({ alg: "none" }, { iss: first.name, sub: "a" }, () => "")) }],
     [
       "the public key as a secret",
@@ -92,6 +99,43 @@ test("a valid token passes, a bad one is answered 401, a missing one passes", as
     ["valid in both", /^200$/, { path: `/?access_token=${first.token()}`, headers: bearer(first.token()) }],
   ];
   for (const [name, expected, given] of cases) assert.match(outcome(await ask(mesh, "one", given)), expected, name);
+});
+
+test("two issuers in one place: tokens of both are taken, in every policy that selects the workload", async ({
+  mesh,
+}) => {
+  await mesh.apply(
+    join(
+      server("both"),
+      policy("both", "a", [ruleOf(first), ruleOf(second)], { selector: { matchLabels: { app: "server" } } }),
+      policy("istio-system", "mesh", [ruleOf(third)], { selector: { matchLabels: { app: "server" } } }),
+    ),
+  );
+  const statusOf = async (headers: Headers): Promise<number> => (await ask(mesh, "both", { headers })).status;
+  await eventually("the policies are in force", async () => (await statusOf(bearer("a.b.c"))) === 401);
+  for (const issuer of [first, second, third]) assert.is(await statusOf(bearer(issuer.token())), 200, issuer.name);
+  assert.is(await statusOf(bearer(createIssuer(second.name).token())), 401);
+  assert.is(await statusOf(bearer(createIssuer("fourth").token())), 401);
+  assert.is(await statusOf({}), 200);
+  await mesh.remove("RequestAuthentication", "istio-system", "mesh");
+  await eventually("the root's has gone", async () => (await statusOf(bearer(third.token()))) === 401);
+});
+
+test("a token that was taken is refused once it has expired, and where it is for others", async ({ mesh }) => {
+  await mesh.apply(policy("one", "first", [ruleOf(first, { audiences: ["a"] })]));
+  const token = first.token({ exp: now() - 55, aud: "a" });
+  const statusOf = async (): Promise<number> => (await ask(mesh, "one", { headers: bearer(token) })).status;
+  await eventually("it is taken", async () => (await statusOf()) === 200);
+  await eventually("it has expired", async () => (await statusOf()) === 401, 30);
+  const fresh = first.token({ aud: "a" });
+  assert.is((await ask(mesh, "one", { headers: bearer(fresh) })).status, 200);
+  await mesh.apply(policy("one", "first", [ruleOf(first, { audiences: ["b"] })]));
+  await eventually("it is for others", async () => (await ask(mesh, "one", { headers: bearer(fresh) })).status === 403);
+  await mesh.apply(policy("one", "first", [ruleOf(first)]));
+  await eventually(
+    "any audience will do",
+    async () => (await ask(mesh, "one", { headers: bearer(fresh) })).status === 200,
+  );
 });
 
 test("a token goes no further than the proxy, from header and query", async ({ mesh }) => {

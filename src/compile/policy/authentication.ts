@@ -33,6 +33,9 @@ const allOf = (...requirements: readonly Requirement[]): Requirement => ({
   requiresType: { case: "requiresAll", value: { requirements: [...requirements] } },
 });
 
+/** Valid tokens that each worker of a proxy knows again, time and audience aside, without verifying the signature. */
+const rememberedTokens = 256;
+
 const keysOf = (rule: JwtRule, keySets: KeySets): string | undefined => {
   const source = keySourceOf(rule);
   if (source.from !== "inline") return keySets.get(source.id)?.jwks;
@@ -74,6 +77,7 @@ const providerOf = (rule: JwtRule, keySets: KeySets): Init<typeof JwtProviderSch
     claimName: claim,
   })),
   payloadInMetadata: payloadKey,
+  jwtCacheConfig: { jwtCacheSize: rememberedTokens },
   normalizePayloadInMetadata: {
     spaceDelimitedClaims: [...new Set([...listClaims, ...(rule.spaceDelimitedClaims ?? [])])],
   },

@@ -49,7 +49,11 @@ export const affectedBy = (before: Snapshot, after: Snapshot, diff: SnapshotDiff
     for (const [namespace, policies] of after.authorizationPolicies)
       for (const { metadata } of policies)
         affected.push(["AuthorizationPolicy", keyOf(namespace, metadata?.name ?? "")]);
-  if (before.requestAuthentications !== after.requestAuthentications || before.keySets !== after.keySets)
+  if (
+    before.requestAuthentications !== after.requestAuthentications ||
+    before.authorizationPolicies !== after.authorizationPolicies ||
+    before.keySets !== after.keySets
+  )
     for (const [namespace, policies] of after.requestAuthentications)
       for (const { metadata } of policies)
         affected.push(["RequestAuthentication", keyOf(namespace, metadata?.name ?? "")]);

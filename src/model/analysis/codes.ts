@@ -356,6 +356,13 @@ export const codes = {
       "One RequestAuthentication fills a header that another one takes tokens from. What the caller sends in it is removed first, so that these tokens are never seen and their requests are anonymous.",
     cure: "Choose another header for what is proven.",
   },
+  HDL0631: {
+    name: "AnonymousRequestsPass",
+    level: "info",
+    meaning:
+      "A RequestAuthentication refuses bad tokens, not missing ones, and no AuthorizationPolicy asks for a token where it is in force.",
+    cure: 'Add an AuthorizationPolicy that allows requests with requestPrincipals, such as ["*"], alone.',
+  },
 } as const satisfies Readonly<Record<string, CodeDefinition>>;
 
 export type Code = keyof typeof codes;

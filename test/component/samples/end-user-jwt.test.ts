@@ -12,8 +12,8 @@ test.after(async ({ mesh }) => {
 });
 
 const token = sampleFile("end-user-jwt", "alice.jwt").trim();
-const ask = async (mesh: Mesh, headers: Readonly<Record<string, string>>) =>
-  (await mesh.call("client-0", "http://accounts/", { headers }))[0]!;
+const ask = async (mesh: Mesh, headers: Readonly<Record<string, string>>, path = "/") =>
+  (await mesh.call("client-0", `http://accounts${path}`, { headers }))[0]!;
 
 test("the application gets what the token says, and not the token", async ({ mesh }) => {
   const { headers } = told(await ask(mesh, { authorization: `Bearer ${token}` }));
@@ -24,8 +24,9 @@ test("a token that was changed is refused", async ({ mesh }) => {
   assert.is((await ask(mesh, { authorization: `Bearer ${token.slice(0, -6)}` })).status, 401);
 });
 
-test("without a token a request passes, without headers that it made up", async ({ mesh }) => {
-  const { headers } = told(await ask(mesh, { "x-user": "alice", "x-plan": "gold" }));
+test("without a token only what is public passes, without headers that the caller made up", async ({ mesh }) => {
+  assert.is((await ask(mesh, {})).status, 403);
+  const { headers } = told(await ask(mesh, { "x-user": "alice", "x-plan": "gold" }, "/public"));
   assert.equal([headers["x-user"], headers["x-plan"]], [undefined, undefined]);
 });
 

@@ -1,5 +1,6 @@
 import {
   all,
+  authorizationPolicy,
   destinationRule,
   external,
   newer,
@@ -210,6 +211,23 @@ export const rows: readonly Row[] = [
     good: all(
       requestAuthentication("a", "{jwtRules: [{issuer: 'https://a.b', outputPayloadToHeader: x-claims}]}"),
       requestAuthentication("b", "{jwtRules: [{issuer: 'https://c.d', fromHeaders: [{name: x-jwt}]}]}"),
+    ),
+  },
+  {
+    code: "HDL0631",
+    bad: all(
+      requestAuthentication("a", "{jwtRules: [{issuer: 'https://a.b'}], selector: {matchLabels: {app: reviews}}}"),
+      authorizationPolicy(
+        "a",
+        "{rules: [{from: [{source: {requestPrincipals: ['*']}}]}], selector: {matchLabels: {app: db}}}",
+      ),
+      authorizationPolicy("b", "{rules: [{to: [{operation: {methods: [GET]}}]}]}"),
+    ),
+    where: "RequestAuthentication prod/a spec.jwtRules",
+    message: /requests without a token pass/,
+    good: all(
+      requestAuthentication("a", "{jwtRules: [{issuer: 'https://a.b'}], selector: {matchLabels: {app: reviews}}}"),
+      authorizationPolicy("b", "{action: DENY, rules: [{from: [{source: {notRequestPrincipals: ['*']}}]}]}"),
     ),
   },
   {
