@@ -21,6 +21,8 @@ import { createView, type WritableView } from "./view.js";
 export interface Inbound {
   readonly filtersOf: Patcher["filtersOf"];
   readonly view: WritableView;
+  /** Whether other policies are for the pod than at the last update, or in another form. */
+  readonly isRestrictedAnew: (snapshot: Snapshot, pod: Pod) => boolean;
   readonly update: (snapshot: Snapshot, pod: Pod, client: Client) => void;
 }
 
@@ -86,16 +88,19 @@ export const createInbound = (shapes: InboundShapes, policyCompiler: PolicyCompi
   const view = createView();
   let made: string | undefined;
   let policies: WorkloadPolicies | undefined;
+  const policiesOf = (snapshot: Snapshot, { metadata }: Pod): WorkloadPolicies =>
+    policyCompiler.of(snapshot, metadata?.namespace ?? "default", metadata?.labels ?? {});
   let patcher = createPatcher([], "SIDECAR_INBOUND");
   return {
     view,
+    isRestrictedAnew: (snapshot, pod) => policiesOf(snapshot, pod) !== policies,
     filtersOf: (type, name) => patcher.filtersOf(type, name),
     update: (snapshot, pod, client) => {
       const { mesh } = snapshot;
       const labels = pod.metadata?.labels ?? {};
       const mtls = mtlsModesOf(snapshot, client.namespace, labels);
       const policiesBefore = policies;
-      policies = policyCompiler.of(snapshot, client.namespace, labels);
+      policies = policiesOf(snapshot, pod);
       const ports = servedPortsOf(snapshot, pod, client, mtls);
       const families = familiesOf(pod);
       const common: Common = { mesh, isTransparent: isTransparent(pod) };

@@ -27,7 +27,7 @@ export interface PolicyCompiler {
   readonly of: (snapshot: Snapshot, namespace: string, labels: Labels) => WorkloadPolicies;
 }
 
-const rememberedSets = 1000;
+const rememberedSets = 5000;
 
 /** `closed` is told once of each policy that cannot be compiled and denies instead. */
 export const createPolicyCompiler = (closed: (policy: string, error: Error) => void): PolicyCompiler => {

@@ -87,10 +87,9 @@ test("a rule that cannot be compiled closes: ALLOW allows nothing, DENY and CUST
       );
       const chains = decode(denied).listeners.get("virtualInbound")!.filterChains;
       const tcp = chains.find(({ name }) => name === "passthrough-tcp")!;
-      assert.match(
-        Buffer.from(tcp.filters.at(-1)!.configType.value!.value as Uint8Array).toString(),
-        "BlackHoleCluster",
-      );
+      const { configType } = tcp.filters.at(-1)!;
+      const bytes = configType.case === "typedConfig" ? configType.value.value : [];
+      assert.match(Buffer.from(bytes).toString(), "BlackHoleCluster");
     }
   }
 });
@@ -171,7 +170,7 @@ test("ISSUER/SUBJECT is the one text that both claims make: each slash may be th
     return identifier.case === "orIds" ? identifier.value.ids.length : 1;
   };
   assert.is(alternatives("issuer/subject"), 1);
-  assert.is(alternatives("https://issuer.example/subject"), 2, "an empty claim is none");
+  assert.is(alternatives("https://issuer.example/subject"), 3);
   assert.is(alternatives("*"), 1);
   assert.is(requestPrincipalOf("alone").identifier.case, "notId", "no token has it");
 });
