@@ -145,13 +145,18 @@ export const createCompiler = (
   const currentClientOf = (pod: Pod): Client => clientOf(snapshot, pod, chosen, quarantine.inForce);
 
   /** Gives what lets those that moved follow their new scopes, once these are settled. */
-  const updateWorkloads = (diff: Pick<SnapshotDiff, "clients" | "pods" | "inbound">): readonly (() => void)[] => {
+  const updateWorkloads = (
+    diff: Pick<SnapshotDiff, "clients" | "pods" | "inbound" | "restricted">,
+  ): readonly (() => void)[] => {
     const resumes: (() => void)[] = [];
     for (const [key, workload] of workloads) {
       const isTouched = diff.clients || diff.pods.has(key);
-      if (!isTouched && !diff.inbound.has(namespaceOf(key))) continue;
+      const namespace = namespaceOf(key);
+      const mayServeOther = isTouched || diff.inbound.has(namespace);
+      if (!mayServeOther && !diff.restricted.has(namespace)) continue;
       const pod = snapshot.pods.get(key);
       if (pod === undefined) continue;
+      if (!mayServeOther && !workload.inbound.isRestrictedAnew(snapshot, pod)) continue;
       const client = currentClientOf(pod);
       try {
         workload.inbound.update(snapshot, pod, client);
@@ -232,7 +237,9 @@ export const createCompiler = (
     },
     quarantine: (key) => {
       const isChanged = quarantine.add(key);
-      const resumes = isChanged ? updateWorkloads({ clients: true, pods: new Set(), inbound: new Set() }) : [];
+      const resumes = isChanged
+        ? updateWorkloads({ clients: true, pods: new Set(), inbound: new Set(), restricted: new Set() })
+        : [];
       commitScopes();
       for (const resume of resumes) resume();
       return isChanged;

@@ -12,7 +12,7 @@ import { encodeResource } from "./encode.js";
 import { boundAddress } from "./listeners/addresses.js";
 import { boundInbound, virtualInbound } from "./listeners/inbound.js";
 import { createPatcher, namesOf, type Patcher } from "./patcher.js";
-import type { PolicyCompiler, WorkloadPolicies } from "./policy/policies.js";
+import { arePoliciesSame, type PolicyCompiler, type WorkloadPolicies } from "./policy/policies.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
 import { type ServedPort, servedPortsOf } from "./served-ports.js";
 import { createView, type WritableView } from "./view.js";
@@ -21,6 +21,8 @@ import { createView, type WritableView } from "./view.js";
 export interface Inbound {
   readonly filtersOf: Patcher["filtersOf"];
   readonly view: WritableView;
+  /** Whether other policies are for the pod than at the last update, or in another form. */
+  readonly isRestrictedAnew: (snapshot: Snapshot, pod: Pod) => boolean;
   readonly update: (snapshot: Snapshot, pod: Pod, client: Client) => void;
 }
 
@@ -86,16 +88,19 @@ export const createInbound = (shapes: InboundShapes, policyCompiler: PolicyCompi
   const view = createView();
   let made: string | undefined;
   let policies: WorkloadPolicies | undefined;
+  const policiesOf = (snapshot: Snapshot, { metadata }: Pod): WorkloadPolicies =>
+    policyCompiler.of(snapshot, metadata?.namespace ?? "default", metadata?.labels ?? {});
   let patcher = createPatcher([], "SIDECAR_INBOUND");
   return {
     view,
+    isRestrictedAnew: (snapshot, pod) => !arePoliciesSame(policies, policiesOf(snapshot, pod)),
     filtersOf: (type, name) => patcher.filtersOf(type, name),
     update: (snapshot, pod, client) => {
       const { mesh } = snapshot;
       const labels = pod.metadata?.labels ?? {};
       const mtls = mtlsModesOf(snapshot, client.namespace, labels);
       const before = policies;
-      policies = policyCompiler.of(snapshot, client.namespace, labels);
+      policies = policiesOf(snapshot, pod);
       const ports = servedPortsOf(snapshot, pod, client, mtls);
       const families = familiesOf(pod);
       const common: Common = { mesh, isTransparent: isTransparent(pod) };
@@ -103,12 +108,7 @@ export const createInbound = (shapes: InboundShapes, policyCompiler: PolicyCompi
         ...[ports, mtls.mode, [...mtls.ports], families, common.isTransparent, client.key],
         policies.networkKey,
       ]);
-      if (
-        key === made &&
-        policies.authentication === before?.authentication &&
-        policies.authorization === before.authorization
-      )
-        return;
+      if (key === made && arePoliciesSame(before, policies)) return;
       made = key;
       const context = { mesh, network: policies.network };
       const redirected = ports.filter(({ bind }) => bind === undefined);

@@ -23,6 +23,8 @@ export interface Effects {
   readonly policies: Set<string>;
   readonly pods: Set<string>;
   readonly inbound: Set<string>;
+  /** Namespaces whose policies of requests and connections changed. */
+  readonly restricted: Set<string>;
   clients: boolean;
 }
 
@@ -56,7 +58,13 @@ const diffOf = (snapshot: Snapshot, effects: Effects): SnapshotDiff => {
     for (const key of snapshot.virtualServices.byDestination.get(destination) ?? [])
       for (const host of expand(new Set(snapshot.virtualServices.resolved.get(key)?.hosts), snapshot.servicesOfHost))
         hosts.add(host);
-  return { hosts, pods: effects.pods, inbound: effects.inbound, clients: effects.clients };
+  return {
+    hosts,
+    pods: effects.pods,
+    inbound: effects.inbound,
+    restricted: effects.restricted,
+    clients: effects.clients,
+  };
 };
 
 export const editing = (
@@ -87,6 +95,7 @@ export const editing = (
     policies: new Set(),
     pods: new Set(),
     inbound: new Set(),
+    restricted: new Set(),
     clients: false,
   };
   return {

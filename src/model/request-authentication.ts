@@ -20,7 +20,7 @@ export const applyKeySet = (
   edit: Pick<Editing, "mesh" | "podsOfNamespace" | "requestAuthentications"> & {
     readonly keySets: Edit<string, KeySet>;
   },
-  effects: Pick<Effects, "inbound">,
+  effects: Pick<Effects, "restricted">,
   id: string,
   next: KeySet | undefined,
 ): void => {

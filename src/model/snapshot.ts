@@ -71,8 +71,10 @@ export interface SnapshotDiff {
   /** Hosts, and wildcards of VirtualServices, whose clusters, listeners, endpoints or routes may differ. */
   readonly hosts: ReadonlySet<string>;
   readonly pods: ReadonlySet<string>;
-  /** Namespaces in which what pods serve may differ: by Services, DestinationRules, Sidecars or security policies. */
+  /** Namespaces in which what pods serve may differ: by Services, DestinationRules, Sidecars or PeerAuthentications. */
   readonly inbound: ReadonlySet<string>;
+  /** Namespaces in which whose calls pods take may differ: by policies of which only some may be for a pod. */
+  readonly restricted: ReadonlySet<string>;
   /** Which configuration applies to which client may differ, for any of them. */
   readonly clients: boolean;
 }

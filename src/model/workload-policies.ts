@@ -42,33 +42,83 @@ export const isPolicyFor = (
   );
 };
 
+/** Policies of one namespace in a form that finds those of a workload without looking at all of them. */
+interface SelectionIndex<Policy> {
+  readonly policies: readonly Policy[];
+  /** Places of those without a selector. */
+  readonly forAll: readonly number[];
+  /** Places of the others, by one of the labels that they ask for. */
+  readonly byLabel: ReadonlyMap<string, readonly number[]>;
+}
+
+const labelKey = (label: string, value: string): string => `${label}=${value}`;
+
+const indexOf = <Policy extends ConfigObject<Selecting>>(policies: readonly Policy[]): SelectionIndex<Policy> => {
+  const forAll: number[] = [];
+  const byLabel = new Map<string, number[]>();
+  for (const [place, { spec }] of policies.entries()) {
+    if (!isForWorkloads(spec)) continue;
+    const [first] = Object.entries(spec.selector?.matchLabels ?? {});
+    if (first === undefined) forAll.push(place);
+    else {
+      const key = labelKey(...first);
+      const places = byLabel.get(key);
+      if (places === undefined) byLabel.set(key, [place]);
+      else places.push(place);
+    }
+  }
+  return { policies, forAll, byLabel };
+};
+
+/** A changed list is another list. */
+const indexes = new WeakMap<readonly object[], SelectionIndex<unknown>>();
+
+const indexed = <Policy extends ConfigObject<Selecting>>(policies: readonly Policy[]): SelectionIndex<Policy> => {
+  const known = indexes.get(policies) as SelectionIndex<Policy> | undefined;
+  if (known !== undefined) return known;
+  const made = indexOf(policies);
+  indexes.set(policies, made);
+  return made;
+};
+
 /** All that are for a workload with these labels: those of the root namespace, which is for all, then its own. */
 export const policiesFor = <Policy extends ConfigObject<Selecting>>(
-  policies: PoliciesByNamespace<Policy>,
+  byNamespace: PoliciesByNamespace<Policy>,
   rootNamespace: string,
   namespace: string,
   labels: Labels,
 ): readonly Policy[] =>
-  [...new Set([rootNamespace, namespace])].flatMap((each) =>
-    (policies.get(each) ?? []).filter((policy) => isPolicyFor(policy, rootNamespace, namespace, labels)),
-  );
+  [...new Set([rootNamespace, namespace])].flatMap((each) => {
+    const own = byNamespace.get(each);
+    if (own === undefined) return [];
+    const { policies, forAll, byLabel } = indexed(own);
+    const places = [
+      ...forAll,
+      ...Object.entries(labels).flatMap(([label, value]) =>
+        (byLabel.get(labelKey(label, value)) ?? []).filter((place) =>
+          selectsOrAll(policies[place]?.spec.selector?.matchLabels, labels),
+        ),
+      ),
+    ];
+    return places.sort((a, b) => a - b).map((place) => policies[place]!);
+  });
 
 /** Workloads of the namespace are served otherwise; those of all namespaces if it is the root's. */
 export const touchPolicies = (
   edit: Pick<Editing, "mesh" | "podsOfNamespace">,
-  effects: Pick<Effects, "inbound">,
+  effects: Pick<Effects, "restricted">,
   namespace: string,
 ): void => {
-  effects.inbound.add(namespace);
+  effects.restricted.add(namespace);
   if (namespace !== edit.mesh.rootNamespace) return;
-  for (const each of edit.podsOfNamespace.result().keys()) effects.inbound.add(each);
+  for (const each of edit.podsOfNamespace.result().keys()) effects.restricted.add(each);
 };
 
 /** Tells the namespaces in which workloads are, if the root's policies changed, else those of the changed ones. */
 export const applyPolicies = <Policy extends ConfigObject<Selecting>>(
   edit: Pick<Editing, "mesh" | "podsOfNamespace">,
   policies: Edit<string, readonly Policy[]>,
-  effects: Pick<Effects, "inbound">,
+  effects: Pick<Effects, "restricted">,
   changes: ReadonlyMap<string, Policy | undefined>,
 ): void => {
   for (const [namespace, own] of Map.groupBy(changes, ([key]) => namespaceOf(key))) {

@@ -31,12 +31,16 @@ export interface WorkloadPolicies extends AuthorizationParts {
   readonly authentication: EncodedResource;
 }
 
+/** Of workloads whose policies are made by one compiler. */
+export const arePoliciesSame = (left: WorkloadPolicies | undefined, right: WorkloadPolicies): boolean =>
+  left?.authentication === right.authentication && left.authorization === right.authorization;
+
 /** Makes each policy once, and each set of them once, for all workloads that they select. */
 export interface PolicyCompiler {
   readonly of: (snapshot: Snapshot, namespace: string, labels: Labels) => WorkloadPolicies;
 }
 
-const rememberedSets = 1000;
+const rememberedSets = 5000;
 
 const openAuthentication = policyResource("authentication", create(JwtAuthenticationSchema));
 

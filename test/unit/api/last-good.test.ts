@@ -36,6 +36,70 @@ test("one that never was valid does nothing, and its end is nobody's business", 
   assert.equal(told(keep([event("a", {}, 3)])), ["a 3 none 1"], "a new one of the name does not get the old version");
 });
 
+const policy = (spec: unknown, generation = 1, annotations?: object): ObjectEvent =>
+  ({
+    kind: "AuthorizationPolicy",
+    namespace: "shop",
+    name: "a",
+    object:
+      spec === undefined ? undefined : { metadata: { name: "a", namespace: "shop", generation, annotations }, spec },
+  }) as ObjectEvent;
+
+test("one that restricts and never was valid closes what it could have restricted, until it is valid or gone", () => {
+  const wrong = [{ from: [{ source: { ipBlocks: ["x"] } }] }];
+  const selector = { matchLabels: { app: "web" } };
+  const everything = [{}];
+  const rows: readonly (readonly [spec: unknown, stand: unknown])[] = [
+    [{ selector, rules: wrong }, { selector }],
+    [
+      { selector, action: "DENY", rules: wrong },
+      { selector, action: "DENY", rules: everything },
+    ],
+    [
+      { selector, action: "CUSTOM" },
+      { selector, action: "DENY", rules: everything },
+    ],
+    [
+      { selector, action: "BLOCK" },
+      { selector, action: "DENY", rules: everything },
+    ],
+    [{ selector: { matchLabels: { app: 7 } }, rules: wrong }, {}],
+    [{ selector: { matchLabels: { app: "w*b" } } }, {}],
+    [{ selector, targetRefs: [{ kind: "Gateway", name: "g" }] }, { selector }],
+    [7, {}],
+  ];
+  for (const [spec, stand] of rows) {
+    const keep = createLastGood();
+    const { events, judgements } = keep([policy(spec)]);
+    assert.equal(
+      events.map(({ object }) => (object as { readonly spec?: unknown } | undefined)?.spec),
+      [stand],
+      JSON.stringify(spec),
+    );
+    assert.is(judgements[0]!.inForce, "closed");
+    assert.equal(told(keep([policy({ rules: [] }, 2)])), ["+a", "a 2 judged 0"]);
+    assert.equal(
+      told(keep([policy(spec, 3)]))
+        .at(-1)!
+        .slice(0, 11),
+      "a 3 earlier",
+    );
+  }
+  const keep = createLastGood();
+  keep([policy({ rules: wrong })]);
+  assert.equal(told(keep([policy(undefined)])), ["-a"], "its end opens what it closed");
+  keep([policy({ rules: wrong })]);
+  assert.equal(told(keep([policy({ action: "AUDIT", rules: wrong }, 2)])), ["-a", "a 2 none 1"]);
+});
+
+test("what restricts nobody closes nothing when it is invalid", () => {
+  const wrong = [{ from: [{ source: { ipBlocks: ["x"] } }] }];
+  assert.equal(told(createLastGood()([policy({ action: "AUDIT", rules: wrong })])), ["a 1 none 1"]);
+  assert.equal(told(createLastGood()([policy({ rules: wrong }, 1, { "istio.io/dry-run": "true" })])), ["a 1 none 1"]);
+  const targetRefs = [{ kind: "Gateway", name: "g" }];
+  assert.equal(told(createLastGood()([policy({ targetRefs, rules: wrong })])), ["a 1 none 2"]);
+});
+
 test("one fault costs nobody else a change; other kinds pass as they are", () => {
   const keep = createLastGood();
   const pod = { kind: "Pod", namespace: "shop", name: "p", object: { metadata: { name: "p" } } } as ObjectEvent;

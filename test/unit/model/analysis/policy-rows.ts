@@ -261,4 +261,67 @@ export const rows: readonly Row[] = [
     message: /there is no istio-proxy, though namespace prod asks for sidecars/,
     good: pod("phase: Running", 'app: reviews, version: v1, "security.istio.io/tlsMode": istio'),
   },
+  {
+    code: "HDL0601",
+    bad: authorizationPolicy("a", "{action: DENY, rules: [{to: [{operation: {methods: [GET]}}]}]}"),
+    where: "AuthorizationPolicy prod/a spec.rules[0]",
+    message: /TCP port 5432 of Deployment db has no HTTP: the rule matches without those fields/,
+    good: authorizationPolicy("a", '{action: DENY, rules: [{to: [{operation: {methods: [GET], ports: ["8080"]}}]}]}'),
+  },
+  {
+    code: "HDL0602",
+    bad: authorizationPolicy("a", "{rules: [{from: [{source: {notNamespaces: [dev]}}]}]}"),
+    where: "AuthorizationPolicy prod/a spec.rules[0].from[0].source.notNamespaces",
+    message: /Deployment reviews, Deployment db: callers in plaintext have no identity and are let in/,
+    good: all(
+      peerAuthentication("strict", "{mtls: {mode: STRICT}}"),
+      authorizationPolicy("a", "{rules: [{from: [{source: {notNamespaces: [dev]}}]}]}"),
+    ),
+  },
+  {
+    code: "HDL0603",
+    bad: authorizationPolicy("a", "{action: CUSTOM, provider: {name: tracing}, rules: [{}]}"),
+    where: "AuthorizationPolicy prod/a spec.provider.name",
+    message: /"tracing": extensionProviders have no such authorizer/,
+    good: authorizationPolicy("a", "{action: CUSTOM, provider: {name: grpc}, rules: [{}]}"),
+  },
+  {
+    code: "HDL0604",
+    bad: all(
+      authorizationPolicy("a", "{action: CUSTOM, provider: {name: grpc}, rules: [{}]}"),
+      authorizationPolicy(
+        "b",
+        "{selector: {matchLabels: {app: db}}, action: CUSTOM, provider: {name: http}, rules: [{}]}",
+      ),
+    ),
+    where: "AuthorizationPolicy prod/b spec.provider.name",
+    message: /AuthorizationPolicy prod\/a has another provider for the same workloads/,
+    good: all(
+      authorizationPolicy(
+        "a",
+        "{selector: {matchLabels: {app: reviews}}, action: CUSTOM, provider: {name: grpc}, rules: [{}]}",
+      ),
+      authorizationPolicy(
+        "b",
+        "{selector: {matchLabels: {app: db}}, action: CUSTOM, provider: {name: http}, rules: [{}]}",
+      ),
+    ),
+  },
+  {
+    code: "HDL0605",
+    bad: authorizationPolicy("a", "{action: CUSTOM, provider: {name: gone}, rules: [{}]}"),
+    where: "AuthorizationPolicy prod/a spec.provider.name",
+    message: /no service gone\.prod\.svc\.cluster\.local with port 80 is in the mesh/,
+    good: authorizationPolicy("a", "{action: CUSTOM, provider: {name: grpc}, rules: [{}]}"),
+  },
+  {
+    code: "HDL0606",
+    bad: authorizationPolicy("a", "{action: CUSTOM, provider: {name: http}, rules: [{}]}"),
+    where: "AuthorizationPolicy prod/a spec.rules[0]",
+    message: /TCP port 5432 of Deployment db: "http" cannot be asked/,
+    good: authorizationPolicy(
+      "a",
+      '{action: CUSTOM, provider: {name: http}, rules: [{to: [{operation: {ports: ["8080"]}}]}]}',
+    ),
+  },
 ];

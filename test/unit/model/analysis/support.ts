@@ -1,3 +1,4 @@
+import type { ExtensionProvider } from "../../../../src/api/extension-provider.ts";
 import { defaultMeshConfig } from "../../../../src/api/meshconfig.ts";
 import { collect } from "../../../../src/cli/analyze/collect.ts";
 import { readDocumentsOf } from "../../../../src/cli/analyze/documents.ts";
@@ -59,7 +60,15 @@ export const pod = (status: string, labels = "app: reviews, version: v1"): strin
 export const delegate = virtualService("part", `{http: [{${toReviews}}]}`);
 export const delegating = (name: string): string => `{hosts: [reviews], http: [{delegate: {name: ${name}}}]}`;
 
+/** Whom CUSTOM policies can ask. */
+const extensionProviders: readonly ExtensionProvider[] = [
+  { name: "grpc", envoyExtAuthzGrpc: { service: "reviews.prod.svc.cluster.local", port: 80 } },
+  { name: "http", envoyExtAuthzHttp: { service: "reviews.prod.svc.cluster.local", port: 80 } },
+  { name: "gone", envoyExtAuthzGrpc: { service: "gone.prod.svc.cluster.local", port: 80 } },
+  { name: "tracing" },
+];
+
 export const reportsOf = (yaml: string) => {
   const { objects, unreadable } = readDocumentsOf(`${base}---\n${yaml}`, "test.yaml", "default");
-  return collect(objects, unreadable, defaultMeshConfig).reports;
+  return collect(objects, unreadable, { ...defaultMeshConfig, extensionProviders }).reports;
 };
