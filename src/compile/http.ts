@@ -20,15 +20,16 @@ import {
 } from "../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { accessLogs } from "./access-log.js";
 import { packed } from "./encode.js";
+import type { Init } from "./init.js";
 import { fromStream } from "./tls.js";
 
 /** Set by the callee's proxy when its application could not be reached: the request is safe to try elsewhere. */
 export const unreachedHeader = "x-heddle-unreached";
 
-const router = (): HttpFilter =>
+const router = (options: Init<typeof RouterSchema> = {}): HttpFilter =>
   create(HttpFilterSchema, {
     name: "envoy.filters.http.router",
-    configType: { case: "typedConfig", value: packed(RouterSchema, create(RouterSchema)) },
+    configType: { case: "typedConfig", value: packed(RouterSchema, create(RouterSchema, options)) },
   });
 
 export const faultFilterName = "envoy.filters.http.fault";
@@ -87,6 +88,7 @@ export interface HttpFilterChainOptions {
   readonly statPrefix: string;
   readonly routes: RouteSource;
   readonly filters?: readonly HttpFilter[];
+  readonly router?: Init<typeof RouterSchema>;
   readonly mesh: MeshConfig;
 }
 
@@ -110,7 +112,7 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
       "name" in options.routes
         ? { case: "rds", value: { routeConfigName: options.routes.name, configSource: fromStream() } }
         : { case: "routeConfig", value: options.routes.inline },
-    httpFilters: [...(options.filters ?? []), ...(isInbound ? [] : perRouteFilters()), router()],
+    httpFilters: [...(options.filters ?? []), ...(isInbound ? [] : perRouteFilters()), router(options.router)],
     useRemoteAddress: false,
     ...normalization(options.mesh),
     accessLog: accessLogs(options.mesh),

@@ -7,12 +7,14 @@ import type {
   FilterChain,
   FilterChainMatchSchema,
 } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
+import type { RouteConfiguration } from "../../proto/envoy/config/route/v3/route_pb.js";
 import { inboundClusterName, inboundPassthroughCluster } from "../clusters/names.js";
 import { httpConnectionManager } from "../http.js";
+import { plaintextRequests } from "../plaintext-callers.js";
 import { inboundRoutes, passthroughRoutes } from "../routes/inbound.js";
 import { meshHttpAlpn, meshTcpAlpn, serverTls } from "../tls.js";
 import { chain, plainHttp } from "./chains.js";
-import { tcpProxy } from "./tcp-proxy.js";
+import { plaintextTcpProxy, tcpProxy } from "./tcp-proxy.js";
 
 /** One port that the pod serves, by Services or by its Sidecar. */
 export interface ServedPort {
@@ -30,8 +32,11 @@ interface Place {
   readonly protocol: Protocol;
   readonly mtls: MtlsMode;
   readonly cluster: string;
-  readonly http: () => Filter;
+  /** Statistics are apart for what comes in mutual TLS and what does not. */
+  readonly http: (security: Security) => Filter;
 }
+
+type Security = "mtls" | "plaintext";
 
 /** Inside the mesh's mutual TLS, which its clients' ALPN tells from any other TLS. */
 const meshChains = ({ label, match, protocol, cluster, http }: Place, mesh: MeshConfig): readonly FilterChain[] => {
@@ -42,12 +47,12 @@ const meshChains = ({ label, match, protocol, cluster, http }: Place, mesh: Mesh
   switch (protocol) {
     case "http":
     case "http2":
-      return [chain(`${label}-mtls-http`, anyAlpn, [http()], httpTls)];
+      return [chain(`${label}-mtls-http`, anyAlpn, [http("mtls")], httpTls)];
     case "tcp":
       return [chain(`${label}-mtls-tcp`, anyAlpn, [tcpProxy(cluster, mesh)], tcpTls)];
     case "auto":
       return [
-        chain(`${label}-mtls-http`, { ...tls, applicationProtocols: [...meshHttpAlpn] }, [http()], httpTls),
+        chain(`${label}-mtls-http`, { ...tls, applicationProtocols: [...meshHttpAlpn] }, [http("mtls")], httpTls),
         chain(
           `${label}-mtls-tcp`,
           { ...tls, applicationProtocols: [...meshTcpAlpn] },
@@ -64,7 +69,7 @@ const strictChain = ({ label, match, protocol, cluster, http }: Place, mesh: Mes
   return chain(
     `${label}-mtls-any`,
     { ...match, transportProtocol: "tls" },
-    [isHttp ? http() : tcpProxy(cluster, mesh)],
+    [isHttp ? http("mtls") : tcpProxy(cluster, mesh)],
     { transportSocket: serverTls(mesh, isHttp ? ["h2", "http/1.1"] : meshTcpAlpn) },
   );
 };
@@ -73,20 +78,18 @@ const strictChain = ({ label, match, protocol, cluster, http }: Place, mesh: Mes
 const plainChains = ({ label, match, protocol, cluster, http }: Place, mesh: MeshConfig): readonly FilterChain[] => {
   const tls = { ...match, transportProtocol: "tls" };
   const raw = { ...match, transportProtocol: "raw_buffer" };
+  const tcp = plaintextTcpProxy(cluster, mesh);
   switch (protocol) {
     case "http":
     case "http2":
-      return [chain(`${label}-http`, raw, [http()])];
+      return [chain(`${label}-http`, raw, [http("plaintext")])];
     case "tcp":
-      return [
-        chain(`${label}-tls`, tls, [tcpProxy(cluster, mesh)]),
-        chain(`${label}-tcp`, raw, [tcpProxy(cluster, mesh)]),
-      ];
+      return [chain(`${label}-tls`, tls, [tcp]), chain(`${label}-tcp`, raw, [tcp])];
     case "auto":
       return [
-        chain(`${label}-tls`, tls, [tcpProxy(cluster, mesh)]),
-        chain(`${label}-http`, { ...raw, ...plainHttp("http1", "http2") }, [http()]),
-        chain(`${label}-tcp`, raw, [tcpProxy(cluster, mesh)]),
+        chain(`${label}-tls`, tls, [tcp]),
+        chain(`${label}-http`, { ...raw, ...plainHttp("http1", "http2") }, [http("plaintext")]),
+        chain(`${label}-tcp`, raw, [tcp]),
       ];
   }
 };
@@ -100,7 +103,18 @@ const chainsOf = (place: Place, mesh: MeshConfig): readonly FilterChain[] => [
   ...(place.mtls === "STRICT" ? [strictChain(place, mesh)] : plainChains(place, mesh)),
 ];
 
-const statPrefix = (label: string): string => `inbound_${label}`;
+const statPrefix = (label: string, security: Security): string =>
+  security === "mtls" ? `inbound_${label}` : `inbound_${label}_plaintext`;
+
+/** Of a Service's port, or of all ports that are in none. */
+const httpOf = (mesh: MeshConfig, label: string, inline: RouteConfiguration) => (security: Security) =>
+  httpConnectionManager({
+    direction: "inbound",
+    mesh,
+    statPrefix: statPrefix(label, security),
+    routes: { inline },
+    ...(security === "plaintext" ? { router: plaintextRequests } : {}),
+  });
 
 /** Of a port that is served. A listener that is for this port alone matches no port. */
 export const servedChains = (
@@ -111,13 +125,7 @@ export const servedChains = (
   const cluster = inboundClusterName(port);
   const label = `0.0.0.0_${port}`;
   const match = isShared ? { destinationPort: port } : {};
-  const http = () =>
-    httpConnectionManager({
-      direction: "inbound",
-      mesh,
-      statPrefix: statPrefix(label),
-      routes: { inline: inboundRoutes(cluster, port, cluster) },
-    });
+  const http = httpOf(mesh, label, inboundRoutes(cluster, port, cluster));
   return chainsOf({ label, match, protocol, mtls, cluster, http }, mesh);
 };
 
@@ -128,13 +136,7 @@ export const passthroughChains = (
   mesh: MeshConfig,
 ): readonly FilterChain[] => {
   const cluster = inboundPassthroughCluster;
-  const http = () =>
-    httpConnectionManager({
-      direction: "inbound",
-      mesh,
-      statPrefix: statPrefix("passthrough"),
-      routes: { inline: passthroughRoutes(cluster, cluster) },
-    });
+  const http = httpOf(mesh, "passthrough", passthroughRoutes(cluster, cluster));
   const place = port === undefined ? {} : { destinationPort: port };
   const label = port === undefined ? "passthrough" : `passthrough_${port}`;
   return chainsOf({ label, match: place, protocol: "auto", mtls, cluster, http }, mesh);
