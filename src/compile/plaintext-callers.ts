@@ -18,7 +18,7 @@ import type { Init } from "./init.js";
  * chains that take mutual TLS have none of this, and so no cost.
  */
 
-/** Of one proxy; callers beyond are in its totals alone. Those who stay away for a day or two make room (bootstrap). */
+/** Of one filter chain; callers beyond are in its totals alone. Those who stay away for a day or two make room (bootstrap). */
 const rememberedCallers = 1000;
 
 const tags = [
@@ -31,8 +31,11 @@ const ofTypes = (types: readonly AccessLogType[], exclude = false) =>
 
 type Statistics = NonNullable<MessageInitShape<typeof TypedStructSchema>["value"]>;
 
-/** The logger is newer than our Envoy types. All chains share one scope, which also outlasts a change of the listener. */
-const statsLogger = (kind: string, statistics: Statistics, types: readonly AccessLogType[]): AccessLog =>
+/**
+ * The logger is newer than our Envoy types. A scope shared by all chains (`sharing_name`) would crash Envoy 1.40 when it only
+ * validates a configuration.
+ */
+const statsLogger = (statistics: Statistics, types: readonly AccessLogType[]): AccessLog =>
   create(AccessLogSchema, {
     name: "envoy.access_loggers.stats",
     filter: ofTypes(types),
@@ -48,7 +51,6 @@ const statsLogger = (kind: string, statistics: Statistics, types: readonly Acces
               max_counters: rememberedCallers,
               max_gauges: rememberedCallers,
               enable_eviction: true,
-              sharing_name: `heddle-${kind}`,
             },
             ...statistics,
           },
@@ -61,9 +63,8 @@ const statsLogger = (kind: string, statistics: Statistics, types: readonly Acces
 const loggers = (what: string, begin: keyof typeof AccessLogType, end: keyof typeof AccessLogType): AccessLog[] => {
   const [began, ended] = [AccessLogType[begin], AccessLogType[end]];
   return [
-    statsLogger(what, { counters: [{ stat: { name: `inbound_plaintext_${what}`, tags }, value_fixed: 1 }] }, [began]),
+    statsLogger({ counters: [{ stat: { name: `inbound_plaintext_${what}`, tags }, value_fixed: 1 }] }, [began]),
     statsLogger(
-      what,
       {
         gauges: [
           {
