@@ -97,6 +97,44 @@ const serviceOf = (name: string, clusterIP: string): Service => ({
 
 const service = serviceOf("server", "10.96.0.10");
 
+/** The inbound router without the log that counts plaintext callers, to see what that costs. */
+const uncounted: ObjectEvent = {
+  kind: "EnvoyFilter",
+  namespace: "default",
+  name: "uncounted",
+  object: {
+    apiVersion: "networking.istio.io/v1alpha3",
+    kind: "EnvoyFilter",
+    metadata: { name: "uncounted", namespace: "default" },
+    spec: {
+      workloadSelector: { labels: { app: "uncounted" } },
+      configPatches: [
+        {
+          applyTo: "HTTP_FILTER",
+          match: {
+            context: "SIDECAR_INBOUND",
+            listener: {
+              filterChain: {
+                filter: {
+                  name: "envoy.filters.network.http_connection_manager",
+                  subFilter: { name: "envoy.filters.http.router" },
+                },
+              },
+            },
+          },
+          patch: {
+            operation: "REPLACE",
+            value: {
+              name: "envoy.filters.http.router",
+              typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+            },
+          },
+        },
+      ],
+    },
+  },
+};
+
 const objects: readonly ObjectEvent[] = [
   {
     kind: "Namespace",
@@ -116,6 +154,8 @@ const objects: readonly ObjectEvent[] = [
   podOf("plain-client", "bench/client", false),
   podOf("server", "bench/server", true),
   podOf("client", "bench/client", true),
+  podOf("uncounted", "bench/server", true),
+  uncounted,
 ];
 
 /** Resident bytes of the pod's sidecar, which is a child of this process. */
@@ -131,7 +171,7 @@ const sidecarMemory = async (pod: string): Promise<number> => {
   throw new Error(`pod ${pod}: its sidecar is not running`);
 };
 
-type Run = (path: "direct" | "meshed", pods: Pods) => Promise<Load>;
+type Run<Path extends string> = (path: Path, pods: Pods) => Promise<Load>;
 
 /** The service's port for the sidecars, the application's own for the direct way. */
 const urlOf = (path: "direct" | "meshed", pods: Pods, protocol: "http" | "http2"): string => {
@@ -143,7 +183,7 @@ const urlOf = (path: "direct" | "meshed", pods: Pods, protocol: "http" | "http2"
 
 const clientOf = (path: "direct" | "meshed", pods: Pods) => pods.network(path === "meshed" ? "client" : "plain-client");
 
-const runs: readonly (readonly [name: string, run: Run])[] = [
+const runs: readonly (readonly [name: string, run: Run<"direct" | "meshed">])[] = [
   ["HTTP/1.1", (path, pods) => loadHttp1(clientOf(path, pods), urlOf(path, pods, "http"), connections, seconds)],
   ["HTTP/1.1, one connection", (path, pods) => loadHttp1(clientOf(path, pods), urlOf(path, pods, "http"), 1, seconds)],
   [
@@ -156,29 +196,45 @@ const runs: readonly (readonly [name: string, run: Run])[] = [
   ],
 ];
 
+/** Both ways in turns; the medians of each, and the ratio of the second to the first. */
+const compare = async <Path extends string>(
+  load: string,
+  pods: Pods,
+  paths: readonly [first: Path, second: Path],
+  names: Partial<Record<Path, string>>,
+  run: Run<Path>,
+): Promise<readonly Row[]> => {
+  const loads = new Map<Path, Load[]>(paths.map((path) => [path, []]));
+  for (let round = 0; round < rounds; round++) for (const path of paths) loads.get(path)!.push(await run(path, pods));
+  const of = (path: Path): Readonly<Record<string, number>> => ({
+    "requests/s": median(loads.get(path)!.map(({ requestsPerSecond }) => requestsPerSecond)),
+    "p50 ms": median(loads.get(path)!.map(({ p50Milliseconds }) => p50Milliseconds)),
+    "p99 ms": median(loads.get(path)!.map(({ p99Milliseconds }) => p99Milliseconds)),
+  });
+  const [first, second] = [of(paths[0]), of(paths[1])];
+  const ratio = Object.entries(second).map(([measure, value]) => [measure, value / first[measure]!]);
+  return [
+    { load, path: names[paths[0]] ?? paths[0], ...first },
+    { load, path: names[paths[1]] ?? paths[1], ...second },
+    { load, path: "ratio", ...Object.fromEntries(ratio) },
+  ];
+};
+
 if (process.getuid?.() !== 0) throw new Error("network namespaces and redirect rules need root; run it with sudo");
 const pods = await startPods(objects, { ...machine, images });
 try {
   const idle = { client: await sidecarMemory("client"), server: await sidecarMemory("server") };
   const rows: Row[] = [];
-  for (const [name, run] of runs) {
-    const loads: Record<"direct" | "meshed", Load[]> = { direct: [], meshed: [] };
-    for (let round = 0; round < rounds; round++)
-      for (const path of ["direct", "meshed"] as const) loads[path].push(await run(path, pods));
-    const of = (path: "direct" | "meshed"): Readonly<Record<string, number>> => ({
-      "requests/s": median(loads[path].map((load) => load.requestsPerSecond)),
-      "p50 ms": median(loads[path].map((load) => load.p50Milliseconds)),
-      "p99 ms": median(loads[path].map((load) => load.p99Milliseconds)),
-    });
-    const [direct, meshed] = [of("direct"), of("meshed")];
-    rows.push({ load: name, path: "direct", ...direct }, { load: name, path: "two sidecars", ...meshed });
-    rows.push({
-      load: name,
-      path: "ratio",
-      ...Object.fromEntries(Object.entries(meshed).map(([measure, value]) => [measure, value / direct[measure]!])),
-    });
-  }
+  for (const [name, run] of runs)
+    rows.push(...(await compare(name, pods, ["direct", "meshed"], { meshed: "two sidecars" }, run)));
   report("dataplane", rows);
+  report(
+    "plaintext to one sidecar",
+    await compare("HTTP/1.1", pods, ["uncounted", "counted"], {}, (path, { network }) => {
+      const server = network(path === "counted" ? "server" : "uncounted").addresses[0];
+      return loadHttp1(network("plain-client"), `http://${server}:8080/`, connections, seconds);
+    }),
+  );
   const mebibyte = 1 << 20;
   report("sidecar memory, MB", [
     { sidecar: "client", idle: idle.client / mebibyte, "after load": (await sidecarMemory("client")) / mebibyte },

@@ -3,6 +3,7 @@ import { registerAnalyze } from "./analyze/command.js";
 import { registerInject } from "./inject.js";
 import { registerInstall } from "./install.js";
 import { registerManifest } from "./manifest.js";
+import { registerMtls } from "./mtls/command.js";
 import { registerRedirect } from "./redirect.js";
 import { registerRun } from "./run/command.js";
 import { registerUninstall } from "./uninstall.js";
@@ -16,6 +17,7 @@ const registrations = [
   registerManifest,
   registerInject,
   registerAnalyze,
+  registerMtls,
   registerRedirect,
   registerRun,
   registerVersion,

@@ -20,16 +20,17 @@ import {
 } from "../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { accessLogs } from "./access-log.js";
 import { packed } from "./encode.js";
+import type { Init } from "./init.js";
 import { policyFilters } from "./policy/slots.js";
 import { fromStream } from "./tls.js";
 
 /** Set by the callee's proxy when its application could not be reached: the request is safe to try elsewhere. */
 export const unreachedHeader = "x-heddle-unreached";
 
-const router = (): HttpFilter =>
+const router = (options: Init<typeof RouterSchema> = {}): HttpFilter =>
   create(HttpFilterSchema, {
     name: "envoy.filters.http.router",
-    configType: { case: "typedConfig", value: packed(RouterSchema, create(RouterSchema)) },
+    configType: { case: "typedConfig", value: packed(RouterSchema, create(RouterSchema, options)) },
   });
 
 export const faultFilterName = "envoy.filters.http.fault";
@@ -88,6 +89,7 @@ export interface HttpFilterChainOptions {
   readonly statPrefix: string;
   readonly routes: RouteSource;
   readonly filters?: readonly HttpFilter[];
+  readonly router?: Init<typeof RouterSchema>;
   readonly mesh: MeshConfig;
 }
 
@@ -115,7 +117,7 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
       ...(isInbound ? policyFilters() : []),
       ...(options.filters ?? []),
       ...(isInbound ? [] : perRouteFilters()),
-      router(),
+      router(options.router),
     ],
     useRemoteAddress: false,
     ...normalization(options.mesh),

@@ -31,7 +31,7 @@ const rootCertificateFile = "/var/run/secrets/istio/root-cert.pem";
 
 /** Few enough that memory grows with what is asked for, not with the mesh; the rest by annotation. */
 const statsPrefixes = [
-  ...["cluster_manager.", "control_plane.", "listener_manager.", "server.", "cluster.xds-grpc."],
+  ...["cluster_manager.", "control_plane.", "heddle.", "listener_manager.", "server.", "cluster.xds-grpc."],
   // The health_check filter reads a probe cluster's membership from its gauges: without them it finds nobody healthy.
   "cluster.probe|",
 ];
@@ -50,6 +50,12 @@ const statsSuffixes = [
   ...["rbac.allowed", "rbac.denied", "shadow_allowed", "shadow_denied"],
 ];
 
+/**
+ * What `heddle mtls check` reads: who calls in plaintext, and how much comes in at all. Not by `usedonly`, which leaves
+ * out what has not changed since statistics were looked through for idle ones.
+ */
+const inboundStatistics = "^(heddle\\.|(http|tcp)\\.inbound.*\\.downstream_(cx|rq)_total)";
+
 /** A downward-API value, expanded by the kubelet in the container's arguments. */
 const fromPod = (name: string): string => `\u0000${name}\u0000`;
 
@@ -63,7 +69,7 @@ const statsTags = (clusterDomain: string): readonly object[] => {
     { tag_name: "cluster_name", regex: `^cluster\\.(((?:outbound|inbound)[^ ]*?\\.svc\\.${domain}|[^.]+)\\.)` },
     {
       tag_name: "http_conn_manager_prefix",
-      regex: "^http\\.(((?:inbound|outbound)_[0-9a-fA-F.:]+_\\d+|[^.]+)\\.)",
+      regex: "^http\\.(((?:inbound|outbound)_[0-9a-fA-F.:]+_\\d+(?:_plaintext)?|[^.]+)\\.)",
     },
     { tag_name: "listener_address", regex: "^listener\\.(((?:[_.\\d]+|[_\\[\\]a-fA-F\\d]+)_\\d+|[^.]+)\\.)" },
     { tag_name: "tcp_prefix", regex: "^tcp\\.((.+?)\\.)\\w+?$" },
@@ -137,6 +143,8 @@ const bootstrapOf = (input: BootstrapInput): object => ({
   layered_runtime: {
     layers: [{ name: "mesh", static_layer: { "re2.max_program_size.error_level": largestRegexProgram } }],
   },
+  // Of the scopes that allow it: statistics of plaintext callers who have not come for so long, or up to twice as long.
+  stats_eviction_interval: "86400s",
   stats_config: {
     use_all_default_tags: false,
     stats_tags: statsTags(input.clusterDomain),
@@ -184,6 +192,7 @@ const bootstrapOf = (input: BootstrapInput): object => ({
       httpListener("readiness", readinessPort, input.ipFamilies, [adminRoute("/healthz/ready", "/ready")]),
       httpListener("prometheus", statsPort, input.ipFamilies, [
         adminRoute("/stats/prometheus", "/stats/prometheus?usedonly"),
+        adminRoute("/stats/inbound", `/stats/prometheus?filter=${encodeURIComponent(inboundStatistics)}`),
       ]),
       ...proberListener(input.probes, fromPod("INSTANCE_IP"), input.ipFamilies),
     ],

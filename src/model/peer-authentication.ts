@@ -88,6 +88,28 @@ export const mtlsModesOf = (rules: MtlsRules, namespace: string, labels: Labels)
   return ports.length === 0 ? uniform[mode] : { mode, ports: new Map(ports) };
 };
 
+/** Which policy decides a port's mode; without one, `PERMISSIVE` holds. */
+export const decidingPolicyOf = (
+  rules: MtlsRules,
+  namespace: string,
+  labels: Labels,
+  port: number,
+): PeerAuthentication | undefined => {
+  const { rootNamespace } = rules.mesh;
+  const forAll = (home: string): PeerAuthentication | undefined => {
+    const found = rules.peerAuthentications.get(home)?.policies.find(isForAll);
+    return set(found?.spec.mtls) === undefined ? undefined : found;
+  };
+  const chosen =
+    namespace === rootNamespace
+      ? undefined
+      : rules.peerAuthentications
+          .get(namespace)
+          ?.selecting.find(({ spec }) => selectsOrAll(spec.selector?.matchLabels, labels));
+  const own = set(chosen?.spec.portLevelMtls?.[port]) ?? set(chosen?.spec.mtls);
+  return own === undefined ? (forAll(namespace) ?? forAll(rootNamespace)) : chosen;
+};
+
 export const modeOfPort = ({ mode, ports }: MtlsModes, port: number): MtlsMode => ports.get(port) ?? mode;
 
 /** What a port of the workload that carries these labels takes; `port` is the workload's own. */

@@ -1,6 +1,6 @@
 import { configurationKinds } from "../../api/kinds.js";
-import { ApiError, createApiClient } from "../../watch/api-client.js";
-import { type ClusterClient, explain } from "../cluster/client.js";
+import type { ClusterClient } from "../cluster/client.js";
+import { listObjects } from "../cluster/list.js";
 import { objectOf, type SourceObject } from "./documents.js";
 
 interface ListPath {
@@ -29,46 +29,18 @@ const customLists: readonly ListPath[] = [
   },
 ];
 
-interface List {
-  readonly metadata?: { readonly continue?: string };
-  readonly items?: readonly object[];
-}
-
-const pageSize = 500;
-
 const readList = async (
-  call: (path: string) => Promise<unknown>,
+  client: ClusterClient,
   { apiVersion, kind, path }: ListPath,
   isRequired: boolean,
-): Promise<readonly SourceObject[]> => {
-  const found: SourceObject[] = [];
-  let next = "";
-  do {
-    const query = new URLSearchParams({ limit: `${pageSize}`, ...(next === "" ? {} : { continue: next }) });
-    let list: List;
-    try {
-      list = (await call(`${path}?${query}`)) as List;
-    } catch (error) {
-      if (!isRequired && error instanceof ApiError && error.status === 404) return [];
-      throw error;
-    }
-    for (const item of list.items ?? [])
-      found.push(...objectOf({ apiVersion, kind, ...item }, "default", () => undefined));
-    next = list.metadata?.continue ?? "";
-  } while (next !== "");
-  return found;
-};
+): Promise<readonly SourceObject[]> =>
+  (await listObjects(client, path, kind, isRequired)).flatMap((item) =>
+    objectOf({ apiVersion, kind, ...item }, "default", () => undefined),
+  );
 
 /** Everything of a cluster that analysis looks at. Rejects with an Error that says what could not be read and the cure. */
 export const readCluster = async (client: ClusterClient): Promise<readonly SourceObject[]> => {
-  const { call } = createApiClient(client.kubeConfig);
-  const read = async (lists: readonly ListPath[], isRequired: boolean) =>
-    Promise.all(
-      lists.map((list) =>
-        readList((path) => call(path), list, isRequired).catch((error: unknown) => {
-          throw explain(client, `list of ${list.kind}`, error);
-        }),
-      ),
-    );
+  const read = (lists: readonly ListPath[], isRequired: boolean) =>
+    Promise.all(lists.map((list) => readList(client, list, isRequired)));
   return [...(await read(coreLists, true)), ...(await read(customLists, false))].flat();
 };

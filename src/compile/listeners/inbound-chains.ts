@@ -7,13 +7,15 @@ import type {
   FilterChain,
   FilterChainMatchSchema,
 } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
+import type { RouteConfiguration } from "../../proto/envoy/config/route/v3/route_pb.js";
 import { blackHoleCluster, inboundClusterName, inboundPassthroughCluster } from "../clusters/names.js";
 import { httpConnectionManager } from "../http.js";
+import { plaintextRequests } from "../plaintext-callers.js";
 import type { NetworkPolicies } from "../policy/enforcement.js";
 import { inboundRoutes, passthroughRoutes } from "../routes/inbound.js";
 import { meshHttpAlpn, meshTcpAlpn, serverTls } from "../tls.js";
 import { chain, plainHttp } from "./chains.js";
-import { tcpProxy } from "./tcp-proxy.js";
+import { plaintextTcpProxy, tcpProxy } from "./tcp-proxy.js";
 
 /** One port that the pod serves, by Services or by its Sidecar. */
 export interface ServedPort {
@@ -30,9 +32,12 @@ interface Place {
   readonly match: MessageInitShape<typeof FilterChainMatchSchema>;
   readonly protocol: Protocol;
   readonly mtls: MtlsMode;
-  readonly http: () => Filter;
-  readonly tcp: readonly Filter[];
+  /** Statistics are apart for what comes in mutual TLS and what does not. */
+  readonly http: (security: Security) => Filter;
+  readonly tcp: (security: Security) => Filter[];
 }
+
+type Security = "mtls" | "plaintext";
 
 /** What all chains of a pod share. */
 export interface ChainContext {
@@ -40,10 +45,12 @@ export interface ChainContext {
   readonly network: NetworkPolicies;
 }
 
-const tcpFilters = (cluster: string, { mesh, network }: ChainContext): readonly Filter[] => [
-  ...network.filters,
-  tcpProxy(network.isClosed ? blackHoleCluster : cluster, mesh),
-];
+const tcpOf =
+  (cluster: string, { mesh, network }: ChainContext) =>
+  (security: Security): Filter[] => {
+    const proxy = security === "mtls" ? tcpProxy : plaintextTcpProxy;
+    return [...network.filters, proxy(network.isClosed ? blackHoleCluster : cluster, mesh)];
+  };
 
 /** Inside the mesh's mutual TLS, which its clients' ALPN tells from any other TLS. */
 const meshChains = ({ label, match, protocol, tcp, http }: Place, mesh: MeshConfig): readonly FilterChain[] => {
@@ -54,13 +61,13 @@ const meshChains = ({ label, match, protocol, tcp, http }: Place, mesh: MeshConf
   switch (protocol) {
     case "http":
     case "http2":
-      return [chain(`${label}-mtls-http`, anyAlpn, [http()], httpTls)];
+      return [chain(`${label}-mtls-http`, anyAlpn, [http("mtls")], httpTls)];
     case "tcp":
-      return [chain(`${label}-mtls-tcp`, anyAlpn, [...tcp], tcpTls)];
+      return [chain(`${label}-mtls-tcp`, anyAlpn, tcp("mtls"), tcpTls)];
     case "auto":
       return [
-        chain(`${label}-mtls-http`, { ...tls, applicationProtocols: [...meshHttpAlpn] }, [http()], httpTls),
-        chain(`${label}-mtls-tcp`, { ...tls, applicationProtocols: [...meshTcpAlpn] }, [...tcp], tcpTls),
+        chain(`${label}-mtls-http`, { ...tls, applicationProtocols: [...meshHttpAlpn] }, [http("mtls")], httpTls),
+        chain(`${label}-mtls-tcp`, { ...tls, applicationProtocols: [...meshTcpAlpn] }, tcp("mtls"), tcpTls),
       ];
   }
 };
@@ -68,7 +75,7 @@ const meshChains = ({ label, match, protocol, tcp, http }: Place, mesh: MeshConf
 /** Any other TLS, which must be by a certificate of the mesh: of a client with one but without a proxy. */
 const strictChain = ({ label, match, protocol, tcp, http }: Place, mesh: MeshConfig): FilterChain => {
   const isHttp = protocol === "http" || protocol === "http2";
-  return chain(`${label}-mtls-any`, { ...match, transportProtocol: "tls" }, isHttp ? [http()] : [...tcp], {
+  return chain(`${label}-mtls-any`, { ...match, transportProtocol: "tls" }, isHttp ? [http("mtls")] : tcp("mtls"), {
     transportSocket: serverTls(mesh, isHttp ? ["h2", "http/1.1"] : meshTcpAlpn),
   });
 };
@@ -80,14 +87,14 @@ const plainChains = ({ label, match, protocol, tcp, http }: Place): readonly Fil
   switch (protocol) {
     case "http":
     case "http2":
-      return [chain(`${label}-http`, raw, [http()])];
+      return [chain(`${label}-http`, raw, [http("plaintext")])];
     case "tcp":
-      return [chain(`${label}-tls`, tls, [...tcp]), chain(`${label}-tcp`, raw, [...tcp])];
+      return [chain(`${label}-tls`, tls, tcp("plaintext")), chain(`${label}-tcp`, raw, tcp("plaintext"))];
     case "auto":
       return [
-        chain(`${label}-tls`, tls, [...tcp]),
-        chain(`${label}-http`, { ...raw, ...plainHttp("http1", "http2") }, [http()]),
-        chain(`${label}-tcp`, raw, [...tcp]),
+        chain(`${label}-tls`, tls, tcp("plaintext")),
+        chain(`${label}-http`, { ...raw, ...plainHttp("http1", "http2") }, [http("plaintext")]),
+        chain(`${label}-tcp`, raw, tcp("plaintext")),
       ];
   }
 };
@@ -101,7 +108,18 @@ const chainsOf = (place: Place, mesh: MeshConfig): readonly FilterChain[] => [
   ...(place.mtls === "STRICT" ? [strictChain(place, mesh)] : plainChains(place)),
 ];
 
-const statPrefix = (label: string): string => `inbound_${label}`;
+const statPrefix = (label: string, security: Security): string =>
+  security === "mtls" ? `inbound_${label}` : `inbound_${label}_plaintext`;
+
+/** Of a Service's port, or of all ports that are in none. */
+const httpOf = (mesh: MeshConfig, label: string, inline: RouteConfiguration) => (security: Security) =>
+  httpConnectionManager({
+    direction: "inbound",
+    mesh,
+    statPrefix: statPrefix(label, security),
+    routes: { inline },
+    ...(security === "plaintext" ? { router: plaintextRequests } : {}),
+  });
 
 /** Of a port that is served. A listener that is for this port alone matches no port. */
 export const servedChains = (
@@ -113,14 +131,8 @@ export const servedChains = (
   const cluster = inboundClusterName(port);
   const label = `0.0.0.0_${port}`;
   const match = isShared ? { destinationPort: port } : {};
-  const http = () =>
-    httpConnectionManager({
-      direction: "inbound",
-      mesh,
-      statPrefix: statPrefix(label),
-      routes: { inline: inboundRoutes(cluster, port, cluster) },
-    });
-  return chainsOf({ label, match, protocol, mtls, http, tcp: tcpFilters(cluster, context) }, mesh);
+  const http = httpOf(mesh, label, inboundRoutes(cluster, port, cluster));
+  return chainsOf({ label, match, protocol, mtls, http, tcp: tcpOf(cluster, context) }, mesh);
 };
 
 /** Of ports in no Service: of one that a policy names, or of all others. */
@@ -131,14 +143,8 @@ export const passthroughChains = (
 ): readonly FilterChain[] => {
   const { mesh } = context;
   const cluster = inboundPassthroughCluster;
-  const http = () =>
-    httpConnectionManager({
-      direction: "inbound",
-      mesh,
-      statPrefix: statPrefix("passthrough"),
-      routes: { inline: passthroughRoutes(cluster, cluster) },
-    });
+  const http = httpOf(mesh, "passthrough", passthroughRoutes(cluster, cluster));
   const place = port === undefined ? {} : { destinationPort: port };
   const label = port === undefined ? "passthrough" : `passthrough_${port}`;
-  return chainsOf({ label, match: place, protocol: "auto", mtls, http, tcp: tcpFilters(cluster, context) }, mesh);
+  return chainsOf({ label, match: place, protocol: "auto", mtls, http, tcp: tcpOf(cluster, context) }, mesh);
 };

@@ -239,7 +239,7 @@ test("a TypedStruct is merged into what it describes, and added as it is", () =>
         type_url: type.googleapis.com/envoy.extensions.filters.http.future.v3.Future
         value: {strange: [1, {a: b}]}`);
   assert.equal(told, []);
-  const tcp = after!.filterChains.find(({ name }) => name === "0.0.0.0_9090-tcp")!.filters[0]!;
+  const tcp = after!.filterChains.find(({ name }) => name === "0.0.0.0_9090-mtls-tcp")!.filters[0]!;
   assert.equal(configJson(tcp), {
     stat_prefix: "inbound|9090||",
     cluster: "inbound|9090||",
