@@ -6,6 +6,8 @@ export interface WorkloadSecrets {
   readonly privateKeyPem: string;
   readonly rootsPem: string;
   readonly notAfter: Date;
+  /** SHA-256 of the root that the certificate leads to. */
+  readonly root: string;
 }
 
 export interface WorkloadSubscription {

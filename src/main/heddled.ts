@@ -3,7 +3,7 @@ import { KubeConfig } from "@kubernetes/client-node";
 import { pino } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { startMonitoringServer } from "../admission/monitoring.js";
-import { operatorSecret, selfMadeSecret } from "../identity/authority.js";
+import { operatorSecret, selfMadeSecret } from "../identity/authority-secret.js";
 import { trustSecret } from "../identity/live-authority.js";
 import { createTokenAuthenticator } from "../identity/token.js";
 import { createApiClient } from "../watch/api-client.js";
