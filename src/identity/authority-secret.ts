@@ -35,16 +35,21 @@ const istioLayout: Layout = {
   roots: "root-cert.pem",
   chain: "cert-chain.pem",
 };
-const tlsLayout: Layout = { name: "a kubernetes.io/tls Secret", certificate: "tls.crt", key: "tls.key", roots: "ca.crt" };
+const tlsLayout: Layout = {
+  name: "a kubernetes.io/tls Secret",
+  certificate: "tls.crt",
+  key: "tls.key",
+  roots: "ca.crt",
+};
 
-const valueOf = (data: SecretData, key: string | undefined): string | undefined => {
+const textOf = (data: SecretData, key: string | undefined): string | undefined => {
   const value = key === undefined ? undefined : data[key];
   return value === undefined || value.trim() === "" ? undefined : value;
 };
 
 /** As in Istio, tls.crt decides if both are there. */
 const layoutOf = (data: SecretData): Layout =>
-  valueOf(data, tlsLayout.certificate) === undefined ? istioLayout : tlsLayout;
+  textOf(data, tlsLayout.certificate) === undefined ? istioLayout : tlsLayout;
 
 const readCertificates = (pem: string, what: string): readonly X509Certificate[] => {
   let certificates: readonly X509Certificate[];
@@ -120,7 +125,7 @@ export const readAuthority = (data: SecretData, secret: string, now: Date = new 
   const layout = layoutOf(data);
   const at = (key: string): string => `Secret ${secret}: ${key}`;
   const required = (key: string): string => {
-    const value = valueOf(data, key);
+    const value = textOf(data, key);
     if (value === undefined)
       throw new Error(`${at(key)} is missing; put the PEM there, in the layout of ${layout.name}`);
     return value;
@@ -131,13 +136,13 @@ export const readAuthority = (data: SecretData, secret: string, now: Date = new 
   if (!certificate.checkPrivateKey(key))
     throw new Error(`${at(layout.key)}: does not belong to ${layout.certificate}; supply the pair`);
   checkAuthority(certificate, 0, at(layout.certificate), now);
-  const given = valueOf(data, layout.roots);
+  const given = textOf(data, layout.roots);
   if (given === undefined && !isSelfSigned(own.at(-1)!))
     throw new Error(
       `${at(layout.roots)} is missing, and ${layout.certificate} is of an intermediate; put the root's PEM there`,
     );
   const roots = given === undefined ? [own.at(-1)!] : readCertificates(given, at(layout.roots));
-  const chainPem = valueOf(data, layout.chain);
+  const chainPem = textOf(data, layout.chain);
   const chain = [...own, ...(chainPem === undefined ? [] : readCertificates(chainPem, at(layout.chain!)))];
   const path = pathOf(certificate, roots, chain);
   if (path === undefined)

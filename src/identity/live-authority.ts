@@ -151,7 +151,10 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
       );
       return noTrust;
     }
-    return { roots: [], crossCertificates: [{ of: of.fingerprint, by: by.fingerprint, pem, until: by.notAfter.getTime() }] };
+    return {
+      roots: [],
+      crossCertificates: [{ of: of.fingerprint, by: by.fingerprint, pem, until: by.notAfter.getTime() }],
+    };
   };
 
   const adopt = async (next: CertificateAuthority): Promise<void> => {

@@ -4,7 +4,8 @@ import type { ObjectSource } from "../api/kubernetes.js";
 import { createLastGood, type Judgement } from "../api/last-good.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type Compiler, createCompiler } from "../compile/compiler.js";
-import type { SecretStore } from "../identity/authority.js";
+import { defaultRootLifetimeMilliseconds, type SecretStore } from "../identity/authority.js";
+import { clockSkewMilliseconds } from "../identity/authority-secret.js";
 import { createCertificateService } from "../identity/certificate-service.js";
 import { type LiveAuthority, openLiveAuthority } from "../identity/live-authority.js";
 import { createWorkloadCertificates } from "../identity/workload.js";
@@ -12,6 +13,7 @@ import { noProxyConfigs, type ProxyConfigs, withProxyConfigs } from "../model/pr
 import type { Authenticate } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
 import { createAnalyse } from "./analyse.js";
+import { createHoldings, type Holdings } from "./certificates/holdings.js";
 import { createConfiguration } from "./configuration.js";
 import { trackProxies } from "./status/distribution.js";
 import type { Nack } from "./status/nack.js";
@@ -43,9 +45,20 @@ export interface RotationSettings {
   readonly distributionMilliseconds: number;
   /** Then each workload certificate is issued anew at a random moment within this time. */
   readonly reissueMilliseconds: number;
+  /** Of a workload certificate, and the most that any certificate of a client gets. */
+  readonly workloadLifetimeSeconds: number;
+  /** Of the self-made root. */
+  readonly rootLifetimeMilliseconds: number;
+  /** How long a root that signs no more is trusted; by default until no certificate under it can be valid anywhere. */
+  readonly overlapMilliseconds?: number;
 }
 
-export const defaultRotation: RotationSettings = { distributionMilliseconds: 10_000, reissueMilliseconds: 60_000 };
+export const defaultRotation: RotationSettings = {
+  distributionMilliseconds: 10_000,
+  reissueMilliseconds: 60_000,
+  workloadLifetimeSeconds: 24 * 3600,
+  rootLifetimeMilliseconds: defaultRootLifetimeMilliseconds,
+};
 
 /** What metrics are made of. */
 export interface ControlPlaneObserver extends XdsObserver {
@@ -59,6 +72,8 @@ export interface ControlPlaneObserver extends XdsObserver {
 export interface ControlPlane {
   readonly authority: LiveAuthority;
   readonly compiler: Compiler;
+  /** What each connected proxy holds. */
+  readonly holdings: Holdings;
   readonly xds: XdsServer;
   readonly admission: AdmissionServer;
   readonly statuses: Pick<StatusReporter, "written" | "sweep" | "flush">;
@@ -68,8 +83,6 @@ export interface ControlPlane {
   readonly stop: (spreadMilliseconds?: number) => Promise<void>;
 }
 
-const workloadLifetimeSeconds = 24 * 3600;
-const clockSkewSeconds = 300;
 const servingLifetimeSeconds = 90 * 24 * 3600;
 /** Long before the serving certificate ends, and often enough that a failure has many more tries. */
 const servingRenewalMilliseconds = 7 * 24 * 3600 * 1000;
@@ -85,10 +98,12 @@ const tellFaults = (logger: Logger, { kind, namespace, name, findings, inForce, 
 export const startControlPlane = async (options: ControlPlaneOptions): Promise<ControlPlane> => {
   const { logger, mesh } = options;
   const rotation = options.rotation ?? defaultRotation;
+  const { workloadLifetimeSeconds } = rotation;
   const authority = await openLiveAuthority({
     store: options.secrets,
     trustDomain: mesh.trustDomain,
-    overlapMilliseconds: (workloadLifetimeSeconds + clockSkewSeconds) * 1000,
+    rootLifetimeMilliseconds: rotation.rootLifetimeMilliseconds,
+    overlapMilliseconds: rotation.overlapMilliseconds ?? workloadLifetimeSeconds * 1000 + clockSkewMilliseconds,
     distributionMilliseconds: rotation.distributionMilliseconds,
     judged: (secret, error) => {
       options.observe?.secretJudged?.(secret, error === undefined);
@@ -105,6 +120,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   );
   const keepLastGood = createLastGood();
   const tracker = trackProxies(compiler);
+  const holdings = createHoldings();
   const statuses = createStatusReporter({
     compiler,
     tracker,
@@ -154,6 +170,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       compiler,
       certificates,
       tracker,
+      holdings,
       nacked: (proxy, type, names, message) => {
         const nack = { proxy, type, names, message };
         for (const listener of nackListeners) listener(nack);
@@ -200,6 +217,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   return {
     authority,
     compiler,
+    holdings,
     xds,
     admission,
     statuses,

@@ -11,6 +11,7 @@ import { watchKubernetes } from "../watch/kubernetes.js";
 import type { WatchedObject } from "../watch/list-watch.js";
 import { watchNamed } from "../watch/named.js";
 import { createInjector } from "./admit.js";
+import { startRootRotation } from "./certificates/rotation.js";
 import { type ControlPlane, startControlPlane } from "./control-plane.js";
 import { createEventRecorder, eventOfNack, eventOfPod } from "./events.js";
 import { ipFamiliesOf } from "./ip-families.js";
@@ -117,12 +118,42 @@ lease = contendForLease({
   failed,
 });
 
+/** Pods of heddled that run, of every revision: they share the authority. */
+const replicas = (): readonly string[] =>
+  [...compiler.snapshot().pods.values()].flatMap(({ metadata, status }) =>
+    metadata?.namespace === settings.namespace &&
+    metadata.labels?.["app"] === "heddled" &&
+    metadata.deletionTimestamp === undefined &&
+    status?.phase === "Running"
+      ? [metadata.name ?? ""]
+      : [],
+  );
+
+const rotation = startRootRotation({
+  ...settings.certificates,
+  client,
+  namespace: settings.namespace,
+  instance: settings.podName,
+  authority,
+  store: adapters.secrets,
+  trustDomain: settings.mesh.trustDomain,
+  holdings: plane.holdings,
+  replicas,
+  isWritten: () => bundles.isWritten() && roots.isWritten(),
+  told: (message, details) => logger.info(details, message),
+  failed,
+});
+
 const secretWatches = [operatorSecret, selfMadeSecret, trustSecret].map((name) =>
   watchNamed<WatchedObject & { readonly data?: Readonly<Record<string, string>> }>({
     client,
     path: `/api/v1/namespaces/${settings.namespace}/secrets`,
     name,
-    changed: (secret) => authority.secretChanged(name, secret && decodeSecret(secret.data)),
+    changed: (secret) => {
+      const data = secret && decodeSecret(secret.data);
+      authority.secretChanged(name, data);
+      if (name === selfMadeSecret) rotation.secretChanged(data);
+    },
     failed: (error) => watchFailed(`Secret ${name}`, error),
   }),
 );
@@ -162,7 +193,7 @@ const stop = async (signal: string): Promise<void> => {
   logger.info({ signal }, "stopping");
   isStopping = true;
   // Who removes the mesh must not see what is removed come back.
-  await Promise.all([statusWriter.stop(), lease?.stop()]);
+  await Promise.all([statusWriter.stop(), lease?.stop(), rotation.stop()]);
   await Promise.all([bundles, roots, ...secretWatches].map((part) => part.stop()));
   await delay(settings.shutdownGraceMilliseconds);
   await plane?.stop(settings.shutdownSpreadMilliseconds);

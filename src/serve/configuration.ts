@@ -12,11 +12,7 @@ export interface ProxyIdentity {
 export type Delivery = "sent" | "held" | "rejected";
 
 /** Told of the resources of each response, by layer. */
-export type Delivered = (
-  type: TypeUrl,
-  resources: readonly (readonly EncodedResource[])[],
-  delivery: Delivery,
-) => void;
+export type Delivered = (type: TypeUrl, resources: readonly (readonly EncodedResource[])[], delivery: Delivery) => void;
 
 /** One proxy's configuration: layers (shared outbound, own inbound, own secrets); no name is in two layers. */
 export interface ProxyConfiguration {

@@ -33,10 +33,15 @@ export interface RotationDriverOptions extends RootRotationSettings {
   readonly reports: () => ReadonlyMap<string, ReplicaReport>;
   /** The rotation that someone has asked for last, by a name of its own; an earlier one is of no account. */
   readonly request: () => string | undefined;
-  readonly publish: (status: AuthorityStatus) => void;
   readonly told: (message: string, details: Readonly<Record<string, unknown>>) => void;
   readonly failed: (error: Error) => void;
   readonly tickMilliseconds?: number;
+}
+
+export interface RotationDriver {
+  /** As of the last look; nothing while another replica drives. */
+  readonly status: () => AuthorityStatus | undefined;
+  readonly stop: () => Promise<void>;
 }
 
 const operatorReason =
@@ -46,11 +51,12 @@ const operatorReason =
  * Drives the rotation of the self-made root from phase to phase. All that it needs to go on is in the cluster, so that any
  * replica can take over in any phase.
  */
-export const createRotationDriver = (options: RotationDriverOptions): { readonly stop: () => Promise<void> } => {
+export const createRotationDriver = (options: RotationDriverOptions): RotationDriver => {
   const { authority, store } = options;
   /** Since when nothing lacks, by this machine's own clock. */
   let completeSince: number | undefined;
   let refused: AuthorityStatus["refused"];
+  let status: AuthorityStatus | undefined;
   let stopped = false;
 
   const isUnanswered = (request: string | undefined, data: SecretData | undefined): request is string =>
@@ -58,13 +64,21 @@ export const createRotationDriver = (options: RotationDriverOptions): { readonly
     request !== refused?.request &&
     (data === undefined || readRotation(data)?.request !== request);
 
+  /** What is known of the Secret may be late; the store decides, and says whether anything was changed. */
+  const update = async (change: (data: SecretData | undefined) => SecretData | undefined): Promise<boolean> => {
+    let isChanged = false;
+    await store.update(selfMadeSecret, (data) => {
+      const next = change(data);
+      isChanged = next !== undefined;
+      return next;
+    });
+    return isChanged;
+  };
+
   const begin = async (request: string, reason: "requested" | "expiry"): Promise<void> => {
     const { trustDomain, rootLifetimeMilliseconds } = options;
-    await store.update(
-      selfMadeSecret,
-      await beginRotation({ request, reason, trustDomain, rootLifetimeMilliseconds }),
-    );
-    options.told("a new root is made, and signs once everyone trusts it", { reason });
+    if (await update(await beginRotation({ request, reason, trustDomain, rootLifetimeMilliseconds })))
+      options.told("a new root is made, and signs once everyone trusts it", { reason });
   };
 
   /** What is lacking before the next root may sign; when nothing has for long enough, it does. */
@@ -78,13 +92,14 @@ export const createRotationDriver = (options: RotationDriverOptions): { readonly
     if (performance.now() - completeSince < options.settleMilliseconds)
       return ["everyone trusts the new root; connections that are being made are given time"];
     completeSince = undefined;
-    await store.update(selfMadeSecret, completeRotation(nextRoot));
-    options.told("everyone trusts the new root: it signs, and every certificate is issued anew", { root: nextRoot });
+    if (await update(completeRotation(nextRoot)))
+      options.told("everyone trusts the new root: it signs, and every certificate is issued anew", { root: nextRoot });
     return [];
   };
 
-  const automaticRotationAt = (): number => {
-    const [root] = parseCertificates(authority.rootPem);
+  /** By the root that is to sign, whether it does so yet or not. */
+  const automaticRotationAt = (data: SecretData): number => {
+    const [root] = parseCertificates(data["ca-cert.pem"] ?? "");
     return (root?.validToDate.getTime() ?? Number.POSITIVE_INFINITY) - options.rotateBeforeMilliseconds;
   };
 
@@ -92,16 +107,22 @@ export const createRotationDriver = (options: RotationDriverOptions): { readonly
     const isOwn = authority.origin === "self-made";
     const roots = rootStatuses(authority);
     const signing = fingerprintOf(authority.rootPem);
-    const rotation = isOwn && data !== undefined ? readRotation(data) : undefined;
+    const own = isOwn ? data : undefined;
+    const rotation = own === undefined ? undefined : readRotation(own);
     const others = holdersOfOthers(signing, options.reports().values());
-    const isDistributing = isOwn && data !== undefined && nextRootOf(data) !== undefined;
-    const isRetiring = roots.some(({ trustedUntil }) => trustedUntil !== undefined);
-    const phase: Phase = isDistributing ? "distributing" : isRetiring ? (others > 0 ? "reissuing" : "retiring") : "none";
+    const phase = ((): Phase => {
+      if (own !== undefined && nextRootOf(own) !== undefined) return "distributing";
+      const isToSwitch = own !== undefined && fingerprintOf(own["ca-cert.pem"] ?? "") !== signing;
+      if (isToSwitch || others > 0) return "reissuing";
+      return roots.some(({ trustedUntil }) => trustedUntil !== undefined) ? "retiring" : "none";
+    })();
     const retired = roots.flatMap(({ trustedUntil }) => (trustedUntil === undefined ? [] : [trustedUntil])).sort();
     const waitingFor: Readonly<Record<Phase, readonly string[]>> = {
       none: [],
       distributing: lacks,
-      reissuing: [`${others} proxies still hold a certificate of an earlier root; each is given a new one`],
+      reissuing: [
+        `${others === 0 ? "all" : others} proxies still hold a certificate of an earlier root; each is given a new one`,
+      ],
       retiring: [`the last certificate of an earlier root ends at ${retired.at(-1)}`],
     };
     return {
@@ -111,7 +132,7 @@ export const createRotationDriver = (options: RotationDriverOptions): { readonly
       phase,
       roots,
       ...(rotation === undefined ? {} : { rotation }),
-      ...(isOwn ? { automaticRotationAt: new Date(automaticRotationAt()).toISOString() } : {}),
+      ...(own === undefined ? {} : { automaticRotationAt: new Date(automaticRotationAt(own)).toISOString() }),
       waitingFor: waitingFor[phase],
       ...(refused === undefined ? {} : { refused }),
     };
@@ -120,6 +141,7 @@ export const createRotationDriver = (options: RotationDriverOptions): { readonly
   const step = async (): Promise<void> => {
     if (!options.mayDrive()) {
       completeSince = undefined;
+      status = undefined;
       return;
     }
     const data = options.secret();
@@ -132,9 +154,9 @@ export const createRotationDriver = (options: RotationDriverOptions): { readonly
       const nextRoot = nextRootOf(data);
       if (nextRoot !== undefined) lacks = await distribute(nextRoot);
       else if (isNew) await begin(request, "requested");
-      else if (Date.now() >= automaticRotationAt()) await begin(request ?? "", "expiry");
+      else if (Date.now() >= automaticRotationAt(data)) await begin(request ?? "", "expiry");
     }
-    options.publish(statusOf(options.secret(), lacks));
+    status = statusOf(options.secret(), lacks);
   };
 
   let running: Promise<void> = Promise.resolve();
@@ -149,6 +171,7 @@ export const createRotationDriver = (options: RotationDriverOptions): { readonly
   turn();
 
   return {
+    status: () => status,
     stop: async () => {
       stopped = true;
       clearTimeout(timer);

@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { type EncodedResource, typeUrls } from "../../compile/resources.js";
-import { splitCertificates } from "../../identity/x509.js";
 import type { WorkloadSecrets } from "../../identity/workload.js";
+import { splitCertificates } from "../../identity/x509.js";
 import type { Delivered, ProxyIdentity } from "../../serve/configuration.js";
 
 /** What one connected proxy holds, as it has said itself by acknowledging it. */

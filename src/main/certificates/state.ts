@@ -73,7 +73,8 @@ export const distributionLacks = (
     const report = reports.get(replica);
     if (report === undefined)
       return [`replica ${replica} has not reported; if it stays so, see its log, or restart it in this version`];
-    if (!report.roots.includes(nextRoot)) return [`replica ${replica} has not read the new root from ${selfMadeSecret}`];
+    if (!report.roots.includes(nextRoot))
+      return [`replica ${replica} has not read the new root from ${selfMadeSecret}`];
     const late = report.proxies - report.trusting;
     return [
       ...(report.written ? [] : [`replica ${replica} still writes istio-ca-root-cert or the webhooks' caBundle`]),
