@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node";
 import { pino } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
+import { startInspectionServer } from "../admission/inspection.js";
 import { startMonitoringServer } from "../admission/monitoring.js";
 import { operatorSecret, selfMadeSecret } from "../identity/authority-secret.js";
 import { trustSecret } from "../identity/live-authority.js";
@@ -11,6 +12,7 @@ import { watchKubernetes } from "../watch/kubernetes.js";
 import type { WatchedObject } from "../watch/list-watch.js";
 import { watchNamed } from "../watch/named.js";
 import { createInjector } from "./admit.js";
+import { identitiesOf } from "./certificates/identities.js";
 import { startRootRotation } from "./certificates/rotation.js";
 import { type ControlPlane, startControlPlane } from "./control-plane.js";
 import { createEventRecorder, eventOfNack, eventOfPod } from "./events.js";
@@ -106,6 +108,12 @@ const { authority, compiler } = plane;
 plane.onNack((nack) => recordEvent(eventOfNack(nack)));
 logger.info({ authority: authority.origin, validUntil: authority.notAfter, xds: plane.xds.port }, "heddled serves");
 
+const { holdings } = plane;
+const inspection = await startInspectionServer({
+  port: settings.inspectionPort,
+  views: { "/identities": () => identitiesOf(settings.podName, authority, holdings) },
+});
+
 lease = contendForLease({
   client,
   namespace: settings.namespace,
@@ -137,7 +145,7 @@ const rotation = startRootRotation({
   authority,
   store: adapters.secrets,
   trustDomain: settings.mesh.trustDomain,
-  holdings: plane.holdings,
+  holdings,
   replicas,
   isWritten: () => bundles.isWritten() && roots.isWritten(),
   told: (message, details) => logger.info(details, message),
@@ -197,7 +205,7 @@ const stop = async (signal: string): Promise<void> => {
   await Promise.all([bundles, roots, ...secretWatches].map((part) => part.stop()));
   await delay(settings.shutdownGraceMilliseconds);
   await plane?.stop(settings.shutdownSpreadMilliseconds);
-  await live.stop();
+  await Promise.all([live.stop(), inspection.close()]);
   await monitoring.close();
   logger.info("stopped");
   process.exit(0);

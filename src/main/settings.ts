@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { inspectionPort } from "../admission/inspection.js";
 import { type MeshConfig, readMeshConfig } from "../api/meshconfig.js";
 import { type CertificateSettings, readCertificateSettings } from "./certificates/settings.js";
 import type { RotationSettings } from "./control-plane.js";
@@ -29,6 +30,7 @@ export interface Settings {
   readonly xdsPort: number;
   readonly monitoringPort: number;
   readonly webhookPort: number;
+  readonly inspectionPort: number;
   /** From the signal to end until proxies are told to go elsewhere, while other replicas take over. */
   readonly shutdownGraceMilliseconds: number;
   /** How long after that the last proxy is told. */
@@ -106,6 +108,7 @@ export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Sett
     xdsPort: readPort(environment, "XDS_PORT", 15012),
     monitoringPort: readPort(environment, "MONITORING_PORT", 15014),
     webhookPort: readPort(environment, "WEBHOOK_PORT", 15017),
+    inspectionPort: readPort(environment, "INSPECTION_PORT", inspectionPort),
     shutdownGraceMilliseconds: readDuration(environment, "SHUTDOWN_GRACE", "5s"),
     shutdownSpreadMilliseconds: readDuration(environment, "SHUTDOWN_SPREAD", "5s"),
     ...readCertificateSettings(environment),

@@ -57,6 +57,16 @@ const isReport = (value: Partial<ReplicaReport> | undefined | null): value is Re
   typeof value.trusting === "number" &&
   typeof value.byRoot === "object";
 
+/** By the name of the replica's pod. */
+export const reportsOf = (data: Readonly<Record<string, string>>): ReadonlyMap<string, ReplicaReport> =>
+  new Map(
+    Object.entries(data).flatMap(([key, text]) => {
+      const name = replicaKey.exec(key)?.[1];
+      const report = parsed<ReplicaReport>(text);
+      return name === undefined || !isReport(report) ? [] : [[name, report] as const];
+    }),
+  );
+
 /** Follows the ConfigMap `heddle-ca` and keeps in it what this replica has to say, each replica under a key of its own. */
 export const keepAuthorityRecord = (options: AuthorityRecordOptions): AuthorityRecord => {
   const { client, namespace, instance } = options;
@@ -80,13 +90,7 @@ export const keepAuthorityRecord = (options: AuthorityRecordOptions): AuthorityR
       exists = object !== undefined;
       data = object?.data ?? {};
       annotations = object?.metadata?.annotations ?? {};
-      reports = new Map(
-        Object.entries(data).flatMap(([key, text]) => {
-          const name = replicaKey.exec(key)?.[1];
-          const report = parsed<ReplicaReport>(text);
-          return name === undefined || !isReport(report) ? [] : [[name, report] as const];
-        }),
-      );
+      reports = reportsOf(data);
     },
     failed: options.failed,
   });
