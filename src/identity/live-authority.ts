@@ -157,6 +157,10 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
     };
   };
 
+  /** The same in another Secret is another too: it says who rotates it. */
+  const isAnother = (next: CertificateAuthority): boolean =>
+    next.fingerprint !== target.fingerprint || next.origin !== target.origin;
+
   const adopt = async (next: CertificateAuthority): Promise<void> => {
     const before = target;
     const cross = await crossOf(next, before);
@@ -197,7 +201,7 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
       return;
     }
     options.judged?.(name, undefined);
-    if (next.fingerprint !== target.fingerprint) await adopt(next);
+    if (isAnother(next)) await adopt(next);
     if (name === selfMadeSecret) await prepare(data);
   };
 
@@ -205,7 +209,7 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
   const fallBack = async (name: string): Promise<void> => {
     try {
       const next = await open();
-      if (next.fingerprint !== target.fingerprint) await adopt(next);
+      if (isAnother(next)) await adopt(next);
     } catch (error) {
       failed(error as Error);
       awaitReturn(name);

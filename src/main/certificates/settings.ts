@@ -13,7 +13,7 @@ export const readCertificateSettings = (
   const duration = (name: string, fallback: string): number => readDuration(environment, name, fallback);
   const distributionMilliseconds = duration("CERTIFICATE_DISTRIBUTION", "10s");
   const rootLifetimeMilliseconds = duration("ROOT_LIFETIME", "87600h");
-  const rotateBeforeMilliseconds = duration("ROOT_ROTATE_BEFORE", `${Math.floor(rootLifetimeMilliseconds / 5)}ms`);
+  const rotateBeforeMilliseconds = duration("ROOT_ROTATE_BEFORE", `${Math.ceil(rootLifetimeMilliseconds / 5000)}s`);
   const workloadLifetime = duration("WORKLOAD_CERTIFICATE_LIFETIME", "24h");
   if (workloadLifetime < shortestLifetimeMilliseconds)
     throw new Error('WORKLOAD_CERTIFICATE_LIFETIME: is shorter than 10s; write one such as "24h"');
