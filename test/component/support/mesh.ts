@@ -10,7 +10,8 @@ import { startLocalMesh } from "../../../src/cli/run/mesh.js";
 import { createNetwork, type IpFamily, run } from "../../../src/cli/run/network.js";
 import { readText } from "../../../src/cli/run/objects.js";
 import type { RunningPod } from "../../../src/cli/run/pod.js";
-import type { ControlPlane } from "../../../src/main/control-plane.js";
+import type { SecretStore } from "../../../src/identity/authority.js";
+import type { ControlPlane, RotationSettings } from "../../../src/main/control-plane.js";
 import { type PodClient, startClient } from "./client.js";
 import type { DriverRequest, DriverResponse } from "./driver.js";
 
@@ -25,6 +26,8 @@ export interface MeshOptions {
   readonly mesh?: Partial<MeshConfig>;
   /** Names outside of the mesh that pods can resolve. Hosts of ServiceEntries resolve anyway. */
   readonly hosts?: Readonly<Record<string, string>>;
+  readonly secrets?: SecretStore;
+  readonly rotation?: RotationSettings;
 }
 
 /** What the sample application tells of a request that reached it. */
@@ -152,6 +155,8 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       templateFile,
       logger: pino({ level: "warn" }, sink),
       ...(options.hosts === undefined ? {} : { hosts: options.hosts }),
+      ...(options.secrets === undefined ? {} : { secrets: options.secrets }),
+      ...(options.rotation === undefined ? {} : { rotation: options.rotation }),
     });
     undo.push(local.close);
     undo.push(() => Promise.all([...clients.values()].map((client) => client.close())));
