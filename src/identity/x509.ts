@@ -163,13 +163,6 @@ export const pathLengthOf = (certificate: X509Certificate): number | undefined =
   return limit === undefined ? undefined : Number(BigInt(`0x${limit.toString("hex")}`));
 };
 
-/** Whether its keyUsage lets a certificate sign others: no such extension allows everything (RFC 5280 4.2.1.3). */
-export const maySignCertificates = (certificate: X509Certificate): boolean => {
-  const value = extensionOf(fieldsOf(certificate), oid.keyUsage);
-  // The first octet of a BIT STRING counts unused bits; keyCertSign is bit 5, counted from the most significant.
-  return value === undefined || ((der.readExactly(value, der.tag.bitString).content[1] ?? 0) & 0x04) !== 0;
-};
-
 const signTo = async (
   request: Pick<CertificateRequest, "publicKey" | "notBefore" | "notAfter">,
   subject: Buffer,
