@@ -36,6 +36,7 @@ export interface WorkloadCertificateOptions {
   readonly authority: () => CertificateAuthority;
   readonly trustDomain: string;
   readonly lifetimeSeconds: number;
+  readonly issued?: () => void;
   readonly failed: (error: Error, id: string) => void;
 }
 
@@ -71,6 +72,7 @@ export const createWorkloadCertificates = (options: WorkloadCertificateOptions):
       const next = await options.authority().issue({ uri }, options.lifetimeSeconds);
       schedule(begun === generation ? renewalDelay(next) : Math.random() * window);
       issued = next;
+      options.issued?.();
       return next;
     };
     const schedule = (milliseconds: number): void => {
@@ -96,7 +98,10 @@ export const createWorkloadCertificates = (options: WorkloadCertificateOptions):
       },
       renewWithin: (milliseconds) => schedule(Math.random() * milliseconds),
     };
-    const first = await issue();
+    const first = await issue().catch((error: Error) => {
+      options.failed(error, uri);
+      throw error;
+    });
     holders.add(holder);
     return {
       // What is true when it is read: a rotation can come between.

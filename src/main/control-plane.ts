@@ -14,6 +14,7 @@ import type { Authenticate } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
 import { createAnalyse } from "./analyse.js";
 import { createHoldings, type Holdings } from "./certificates/holdings.js";
+import type { CertificateObserver } from "./certificates/metrics.js";
 import { createConfiguration } from "./configuration.js";
 import { trackProxies } from "./status/distribution.js";
 import type { Nack } from "./status/nack.js";
@@ -61,13 +62,7 @@ export const defaultRotation: RotationSettings = {
 };
 
 /** What metrics are made of. */
-export interface ControlPlaneObserver extends XdsObserver {
-  readonly signed?: (outcome: "signed" | "refused") => void;
-  /** A Secret with an authority was read, and can be used or not. */
-  readonly secretJudged?: (secret: string, isUsable: boolean) => void;
-  /** `notAfter` of the authority that signs, at the start and after each rotation. */
-  readonly authorityInForce?: (notAfter: Date) => void;
-}
+export interface ControlPlaneObserver extends XdsObserver, Partial<CertificateObserver> {}
 
 export interface ControlPlane {
   readonly authority: LiveAuthority;
@@ -145,10 +140,16 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     authority: () => authority,
     trustDomain: mesh.trustDomain,
     lifetimeSeconds: workloadLifetimeSeconds,
-    failed: (error, id) => logger.error({ id, error: error.message }, "could not renew a workload certificate"),
+    issued: () => options.observe?.certificate?.("proxy", "issued"),
+    failed: (error, id) => {
+      options.observe?.certificate?.("proxy", "failed");
+      logger.error({ id, error: error.message }, "could not issue a workload certificate");
+    },
   });
   const issueServing = async () => {
     const issued = await authority.issue({ dnsNames: options.serverNames }, servingLifetimeSeconds);
+    options.observe?.certificate?.("server", "issued");
+    options.observe?.servingUntil?.(issued.notAfter);
     // A proxy reads the root for this connection once, when it starts.
     return { ...issued, certificateChainPem: issued.certificateChainPem + authority.crossCertificatesPem() };
   };
@@ -186,9 +187,9 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
         trustDomain: mesh.trustDomain,
         longestLifetime: workloadLifetimeSeconds,
         answered: (outcome, details) => {
-          options.observe?.signed?.(outcome);
-          if (outcome === "refused") logger.warn(details, "refused to sign a certificate");
-          else logger.debug(details, "signed a certificate");
+          options.observe?.certificate?.("client", outcome);
+          if (outcome === "issued") logger.debug(details, "signed a certificate");
+          else logger.warn({ ...details, outcome }, "refused to sign a certificate");
         },
       }),
     ],
@@ -200,17 +201,18 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
         admission.setCertificate(next);
         xds.setCertificate(next);
       },
-      (error: Error) => logger.error({ error: error.message }, "could not renew the serving certificate"),
+      (error: Error) => {
+        options.observe?.certificate?.("server", "failed");
+        logger.error({ error: error.message }, "could not renew the serving certificate");
+      },
     );
   };
   const renewal = setInterval(renewServing, servingRenewalMilliseconds);
   renewal.unref();
-  options.observe?.authorityInForce?.(authority.notAfter);
   authority.onChange((change) => {
     if (change === "trust") return certificates.trustChanged();
     const { origin, notAfter } = authority;
     logger.info({ authority: origin, validUntil: notAfter }, "another authority signs from now on");
-    options.observe?.authorityInForce?.(notAfter);
     certificates.reissue(rotation.reissueMilliseconds);
     renewServing();
   });

@@ -13,6 +13,7 @@ import type { WatchedObject } from "../watch/list-watch.js";
 import { watchNamed } from "../watch/named.js";
 import { createInjector } from "./admit.js";
 import { identitiesOf } from "./certificates/identities.js";
+import { observeAuthority } from "./certificates/metrics.js";
 import { startRootRotation } from "./certificates/rotation.js";
 import { type ControlPlane, startControlPlane } from "./control-plane.js";
 import { createEventRecorder, eventOfNack, eventOfPod } from "./events.js";
@@ -151,6 +152,8 @@ const rotation = startRootRotation({
   told: (message, details) => logger.info(details, message),
   failed,
 });
+
+observeAuthority(registry, authority, rotation.status);
 
 const secretWatches = [operatorSecret, selfMadeSecret, trustSecret].map((name) =>
   watchNamed<WatchedObject & { readonly data?: Readonly<Record<string, string>> }>({
