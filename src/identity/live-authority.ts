@@ -8,15 +8,11 @@ import {
   nextExpiry,
   noTrust,
   pruneTrust,
-  readTrust,
   type Trust,
   type TrustedRoot,
   writeTrust,
 } from "./trust.js";
-
-/** Holds the roots that are or were in force, so that a restart during an overlap forgets none. */
-export const trustSecret = "heddle-trust";
-const trustKey = "trust.json";
+import { readTrustSecret, trustSecret, trustSecretOf } from "./trust-secret.js";
 
 /** The authority in force, whatever it is at the moment; `rootsPem` is the bundle of old and new roots. */
 export interface LiveAuthority extends CertificateAuthority {
@@ -46,18 +42,6 @@ export interface LiveAuthorityOptions {
 }
 
 const longestTimer = 2 ** 31 - 1;
-
-const readTrustSecret = (data: SecretData | undefined): Trust => {
-  const text = data?.[trustKey];
-  if (text === undefined) return noTrust;
-  try {
-    return readTrust(text);
-  } catch (error) {
-    throw new Error(
-      `Secret ${trustSecret}: ${trustKey}: ${(error as Error).message}; delete the Secret, it is made anew and then knows the roots of now only`,
-    );
-  }
-};
 
 /** Opens the mesh's authority as `openAuthority` does, and from then on follows its Secrets. Throws as that does. */
 export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<LiveAuthority> => {
@@ -104,7 +88,7 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
       let written = trust;
       await store.update(trustSecret, (data) => {
         written = enforced(mergeTrust(readOrForget(data), trust), overlapMilliseconds);
-        return { [trustKey]: writeTrust(written) };
+        return trustSecretOf(written);
       });
       isPersisted = true;
       hold(written);

@@ -155,6 +155,7 @@ const rotate = async (context: Context): Promise<readonly Phase[]> => {
     replicas: () => ["heddled"],
     reports: () => new Map([["heddled", report()]]),
     request: () => "test",
+    unwanted: () => undefined,
     told: () => {},
     failed: (error) => assert.unreachable(error.message),
     rootLifetimeMilliseconds: 3_600_000,

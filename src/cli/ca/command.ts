@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
-import { recordName, rotateAnnotation } from "../../main/certificates/record.js";
+import { distrustAnnotation, recordName, rotateAnnotation } from "../../main/certificates/record.js";
 import { createApiClient } from "../../watch/api-client.js";
 import { type ClusterClient, type ClusterOptions, clusterOptions, connect, explain } from "../cluster/client.js";
 import { waitUntil } from "../cluster/readiness.js";
@@ -12,6 +12,11 @@ import { plainStatus, statusText } from "./status.js";
 
 interface StatusOptions extends ClusterOptions {
   readonly output: OutputFormat;
+}
+
+interface DistrustOptions extends ClusterOptions {
+  readonly yes: boolean;
+  readonly timeout: number;
 }
 
 interface RotateOptions extends ClusterOptions {
@@ -35,13 +40,13 @@ const checkRotatable = ({ status: { origin, phase } }: AuthorityView): void => {
     throw new Error(`a rotation is under way (${phase}): let it come to its end, which heddle ca status shows`);
 };
 
-const ask = async (client: ClusterClient, request: string): Promise<void> => {
+const annotate = async (client: ClusterClient, annotation: string, value: string): Promise<void> => {
   const path = `/api/v1/namespaces/${namespace}/configmaps/${recordName}`;
   try {
     await createApiClient(client.kubeConfig).call(path, {
       method: "PATCH",
       contentType: "application/merge-patch+json",
-      body: { metadata: { annotations: { [rotateAnnotation]: request } } },
+      body: { metadata: { annotations: { [annotation]: value } } },
     });
   } catch (error) {
     throw explain(client, `ConfigMap ${namespace}/${recordName}`, error);
@@ -56,7 +61,7 @@ const rotate = async (options: RotateOptions): Promise<void> => {
     options.yes,
   );
   const request = randomUUID();
-  await ask(client, request);
+  await annotate(client, rotateAnnotation, request);
   if (!options.wait) {
     console.log("Asked for a rotation of the root. Follow it with: heddle ca status");
     return;
@@ -100,6 +105,40 @@ const rotate = async (options: RotateOptions): Promise<void> => {
   );
 };
 
+const distrust = async (root: string, options: DistrustOptions): Promise<void> => {
+  const client = connect(options);
+  const given = root.replaceAll(":", "").toLowerCase();
+  const { roots } = (await readAuthorityView(client)).status;
+  const found = roots.filter(({ sha256 }) => sha256.startsWith(given));
+  const [only] = found;
+  if (only === undefined || found.length > 1 || given.length < 8)
+    throw new Error(
+      `${root}: names ${found.length} of the trusted roots; give at least 8 digits of the SHA-256 of one: ${roots.map(({ sha256 }) => sha256).join(", ")}`,
+    );
+  if (only.trustedUntil === undefined)
+    throw new Error(`${root}: is in force; let another one sign first, with heddle ca rotate --wait`);
+  await confirm(
+    `Drop root ${only.sha256} from the mesh in context ${client.context} at once? Whoever still holds a certificate under it is refused.`,
+    options.yes,
+  );
+  await annotate(client, distrustAnnotation, only.sha256);
+  const isTrusted = async (): Promise<string | undefined> => {
+    const view = await readAuthorityView(client);
+    const holders = [...view.reports].filter(([, report]) => report.roots.includes(only.sha256));
+    return holders.length === 0 ? undefined : `${holders.map(([name]) => name).join(", ")} still trust it`;
+  };
+  await runSteps([
+    {
+      title: "No replica trusts it",
+      run: async (tell) => {
+        await waitUntil(options.timeout, isTrusted, tell, async () => "see heddle ca status");
+        return undefined;
+      },
+    },
+  ]);
+  console.log("Proxies that run trust it for their connection to heddled until their pods are restarted.");
+};
+
 export const registerCa = (program: Command): void => {
   const ca = program.command("ca").description("the mesh's certificate authority: what it is, and its rotation");
   clusterOptions(
@@ -115,4 +154,12 @@ export const registerCa = (program: Command): void => {
       .option("--wait", "wait until every certificate is of the new root", false)
       .option("--timeout <time>", "how long to wait for each phase", parseSeconds, 600),
   ).action(rotate);
+  clusterOptions(
+    ca
+      .command("distrust")
+      .description("drop an earlier root before its time, because its key is in other hands")
+      .argument("<root>", "its SHA-256, or the first digits")
+      .option("-y, --yes", "do not ask", false)
+      .option("--timeout <time>", "how long to wait until it is dropped", parseSeconds, 120),
+  ).action(distrust);
 };

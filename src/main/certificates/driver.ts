@@ -2,6 +2,7 @@ import { fingerprintOf, type SecretStore } from "../../identity/authority.js";
 import { type SecretData, selfMadeSecret } from "../../identity/authority-secret.js";
 import type { LiveAuthority } from "../../identity/live-authority.js";
 import { beginRotation, completeRotation, nextRootOf, readRotation } from "../../identity/root-rotation.js";
+import { distrustRoot, trustSecret } from "../../identity/trust-secret.js";
 import { parseCertificates } from "../../identity/x509.js";
 import {
   type AuthorityStatus,
@@ -33,6 +34,8 @@ export interface RotationDriverOptions extends RootRotationSettings {
   readonly reports: () => ReadonlyMap<string, ReplicaReport>;
   /** The rotation that someone has asked for last, by a name of its own; an earlier one is of no account. */
   readonly request: () => string | undefined;
+  /** SHA-256 of a root that is to be dropped before its time. */
+  readonly unwanted: () => string | undefined;
   readonly told: (message: string, details: Readonly<Record<string, unknown>>) => void;
   readonly failed: (error: Error) => void;
   readonly tickMilliseconds?: number;
@@ -138,6 +141,17 @@ export const createRotationDriver = (options: RotationDriverOptions): RotationDr
     };
   };
 
+  /** One that signs or is to sign stays, whatever was asked. */
+  const dropUnwanted = async (): Promise<void> => {
+    const unwanted = options.unwanted();
+    const isHeld = authority
+      .trustedRoots()
+      .some(({ pem, until }) => until !== undefined && fingerprintOf(pem) === unwanted);
+    if (unwanted === undefined || !isHeld) return;
+    await store.update(trustSecret, distrustRoot(unwanted));
+    options.told("a root is trusted no more, as was asked for", { root: unwanted });
+  };
+
   const step = async (): Promise<void> => {
     if (!options.mayDrive()) {
       completeSince = undefined;
@@ -156,6 +170,7 @@ export const createRotationDriver = (options: RotationDriverOptions): RotationDr
       else if (isNew) await begin(request, "requested");
       else if (Date.now() >= automaticRotationAt(data)) await begin(request ?? "", "expiry");
     }
+    await dropUnwanted();
     status = statusOf(options.secret(), lacks);
   };
 

@@ -7,6 +7,8 @@ import type { AuthorityStatus, ReplicaReport } from "./state.js";
 export const recordName = "heddle-ca";
 /** Its value names a request; another value is another request. */
 export const rotateAnnotation = "heddle.io/rotate-root";
+/** SHA-256 of a root that is to be trusted no more, though its time is not over. */
+export const distrustAnnotation = "heddle.io/distrust-root";
 export const statusKey = "status.json";
 const replicaKey = /^replica-(.+)\.json$/;
 
@@ -18,6 +20,8 @@ interface ConfigMap extends WatchedObject {
 export interface AuthorityRecord {
   /** The rotation that was asked for last. */
   readonly request: () => string | undefined;
+  /** SHA-256 of the root that was last asked to be dropped. */
+  readonly unwanted: () => string | undefined;
   /** By the name of the replica's pod. */
   readonly reports: () => ReadonlyMap<string, ReplicaReport>;
   /**
@@ -141,6 +145,7 @@ export const keepAuthorityRecord = (options: AuthorityRecordOptions): AuthorityR
 
   return {
     request: () => annotations[rotateAnnotation],
+    unwanted: () => annotations[distrustAnnotation],
     reports: () => reports,
     put: (report, next) => {
       const text = JSON.stringify(report);

@@ -65,6 +65,7 @@ export const startRootRotation = (options: RootRotationOptions): RunningRotation
     replicas,
     reports: record.reports,
     request: record.request,
+    unwanted: record.unwanted,
   });
   const reporting = setInterval(() => record.put(report(), driver.status()), reportMilliseconds);
   reporting.unref();

@@ -25,6 +25,7 @@ interface Cluster {
   /** Replicas whose proxies do not take the bundle. */
   readonly stuck: Set<string>;
   request: string | undefined;
+  unwanted: string | undefined;
   holder: string;
   readonly logged: string[];
   readonly failures: string[];
@@ -52,6 +53,7 @@ const createCluster = (settings: { rootLifetimeMilliseconds?: number; overlapMil
     reports,
     stuck,
     request: undefined,
+    unwanted: undefined,
     holder: "one",
     logged: [],
     failures: [],
@@ -91,6 +93,7 @@ const createCluster = (settings: { rootLifetimeMilliseconds?: number; overlapMil
         replicas: () => [...replicas.keys()],
         reports: () => reports,
         request: () => cluster.request,
+        unwanted: () => cluster.unwanted,
         told: (message) => cluster.logged.push(message),
         failed: (error) => cluster.failures.push(error.message),
         rootLifetimeMilliseconds,
@@ -275,6 +278,26 @@ test("the earlier root is dropped when its last certificate has ended", async ()
     [true],
   );
   await one.stop();
+});
+
+test("an earlier root is dropped before its time when asked; the one that signs never is", async () => {
+  const cluster = createCluster();
+  const [one, two] = [await cluster.start("one"), await cluster.start("two")];
+  const before = one.authority.rootPem;
+  cluster.unwanted = fingerprintOf(before);
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.ok(one.authority.rootsPem.includes(before), "it signs");
+  cluster.unwanted = undefined;
+  cluster.request = "first";
+  await reaches(one, "retiring");
+  assert.ok(two.authority.rootsPem.includes(before));
+  cluster.unwanted = fingerprintOf(before);
+  await eventually("no replica trusts it", () =>
+    [one, two].every(({ authority }) => !authority.rootsPem.includes(before)),
+  );
+  assert.is.not(one.authority.crossCertificatesPem(), "", "proxies that run can still connect");
+  assert.equal(cluster.failures, []);
+  for (const replica of [one, two]) await replica.stop();
 });
 
 test("a root near its end is rotated without being asked", async () => {
