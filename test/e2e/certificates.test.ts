@@ -26,8 +26,9 @@ certificates.before(async (context) => {
 });
 
 certificates.after(async ({ mesh }) => {
+  // The next file begins on a cluster without a mesh.
+  await mesh?.kubectl("delete", "namespace", meshed, "--timeout=120s");
   await mesh?.heddle("uninstall", "--purge", "-y");
-  await mesh?.kubectl("delete", "namespace", meshed, "--wait=false");
   await mesh?.close();
 });
 
