@@ -296,6 +296,19 @@ rotation("each replica tells its own machine what its proxies hold, and nobody e
   }
 });
 
+rotation("metrics tell of the authority and of what it has issued, by Istio's names", async (context) => {
+  const { metric } = context.heddled.get("heddled-1")!;
+  const inTenYears = Date.now() / 1000 + 3650 * 86_400;
+  const near = (value: number | undefined, wanted: number): boolean => Math.abs((value ?? 0) - wanted) < 3600;
+  assert.ok(near(await metric("citadel_server_root_cert_expiry_timestamp"), inTenYears));
+  assert.ok(near(await metric("citadel_server_cert_chain_expiry_seconds"), 3650 * 86_400));
+  assert.is(await metric("citadel_server_success_cert_issuance_count"), 2, "its own and its proxy's");
+  assert.is(await metric('heddle_certificates_total{use="proxy",outcome="issued"}'), 1);
+  assert.is(await metric("heddle_trusted_roots"), 1);
+  const servingUntil = await metric("heddle_serving_certificate_expiry_timestamp_seconds");
+  assert.ok(near(servingUntil, Date.now() / 1000 + 90 * 86_400));
+});
+
 rotation(
   "no root signs while a proxy of any replica has not taken it; status and log name that proxy",
   async (context) => {
