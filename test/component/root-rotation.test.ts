@@ -146,7 +146,7 @@ const connectProxy = async (context: Context, name: string, replica: string): Pr
     }
     const answer = (): void => client.send({ typeUrl: typeUrls.secret, responseNonce: response.nonce });
     const answerLater = (): void => {
-      if (proxy.isStuck) setTimeout(answerLater, 50);
+      if (proxy.isStuck) setTimeout(answerLater, 50).unref();
       else answer();
     };
     answerLater();

@@ -156,6 +156,7 @@ const rotate = async (context: Context): Promise<readonly Phase[]> => {
     reports: () => new Map([["heddled", report()]]),
     request: () => "test",
     unwanted: () => undefined,
+    answered: () => {},
     told: () => {},
     failed: (error) => assert.unreachable(error.message),
     rootLifetimeMilliseconds: 3_600_000,

@@ -36,6 +36,8 @@ export interface RotationDriverOptions extends RootRotationSettings {
   readonly request: () => string | undefined;
   /** SHA-256 of a root that is to be dropped before its time. */
   readonly unwanted: () => string | undefined;
+  /** A request, or a root that was unwanted, by its value: nothing more is to be done about it. */
+  readonly answered: (value: string) => void;
   readonly told: (message: string, details: Readonly<Record<string, unknown>>) => void;
   readonly failed: (error: Error) => void;
   readonly tickMilliseconds?: number;
@@ -144,10 +146,11 @@ export const createRotationDriver = (options: RotationDriverOptions): RotationDr
   /** One that signs or is to sign stays, whatever was asked. */
   const dropUnwanted = async (): Promise<void> => {
     const unwanted = options.unwanted();
+    if (unwanted === undefined) return;
     const isHeld = authority
       .trustedRoots()
       .some(({ pem, until }) => until !== undefined && fingerprintOf(pem) === unwanted);
-    if (unwanted === undefined || !isHeld) return;
+    if (!isHeld) return options.answered(unwanted);
     await store.update(trustSecret, distrustRoot(unwanted));
     options.told("a root is trusted no more, as was asked for", { root: unwanted });
   };
@@ -162,6 +165,7 @@ export const createRotationDriver = (options: RotationDriverOptions): RotationDr
     const request = options.request();
     const isNew = isUnanswered(request, data);
     let lacks: readonly string[] = [];
+    if (request !== undefined && !isNew) options.answered(request);
     if (authority.origin === "operator") {
       if (isNew) refused = { request, reason: operatorReason };
     } else if (data !== undefined) {

@@ -22,6 +22,8 @@ export interface AuthorityRecord {
   readonly request: () => string | undefined;
   /** SHA-256 of the root that was last asked to be dropped. */
   readonly unwanted: () => string | undefined;
+  /** Takes what was asked for by this value away: it has been done, or will not be. */
+  readonly answered: (value: string) => void;
   /** By the name of the replica's pod. */
   readonly reports: () => ReadonlyMap<string, ReplicaReport>;
   /**
@@ -59,7 +61,8 @@ const isReport = (value: Partial<ReplicaReport> | undefined | null): value is Re
   Array.isArray(value.behind) &&
   typeof value.proxies === "number" &&
   typeof value.trusting === "number" &&
-  typeof value.byRoot === "object";
+  typeof value.byRoot === "object" &&
+  value.byRoot !== null;
 
 /** By the name of the replica's pod. */
 export const reportsOf = (data: Readonly<Record<string, string>>): ReadonlyMap<string, ReplicaReport> =>
@@ -83,6 +86,7 @@ export const keepAuthorityRecord = (options: AuthorityRecordOptions): AuthorityR
   const ownKey = `replica-${instance}.json`;
   let own: { readonly text: string; readonly isUrgent: boolean } | undefined;
   let status: string | undefined;
+  const answered = new Set<string>();
   let writtenAt = Number.NEGATIVE_INFINITY;
 
   const watch = watchNamed<ConfigMap>({
@@ -110,13 +114,24 @@ export const keepAuthorityRecord = (options: AuthorityRecordOptions): AuthorityR
     };
   };
 
+  /** Annotations that ask for what has been answered. */
+  const clearances = (): Readonly<Record<string, null>> =>
+    Object.fromEntries(
+      [rotateAnnotation, distrustAnnotation]
+        .filter((name) => answered.has(annotations[name] ?? ""))
+        .map((name) => [name, null]),
+    );
+
   const write = async (): Promise<void> => {
     if (!isSynced) return;
     const patch = changes();
-    if (Object.keys(patch).length === 0) return;
+    const cleared = clearances();
+    if (Object.keys(patch).length === 0 && Object.keys(cleared).length === 0) return;
     writtenAt = performance.now();
     const metadata = { name: recordName, namespace, labels: { "app.kubernetes.io/part-of": "heddle" } };
-    const body = exists ? { data: patch } : { apiVersion: "v1", kind: "ConfigMap", metadata, data: patch };
+    const body = exists
+      ? { metadata: { annotations: cleared }, data: patch }
+      : { apiVersion: "v1", kind: "ConfigMap", metadata, data: patch };
     try {
       if (exists)
         await client.call(`${collection}/${recordName}`, {
@@ -147,6 +162,7 @@ export const keepAuthorityRecord = (options: AuthorityRecordOptions): AuthorityR
     request: () => annotations[rotateAnnotation],
     unwanted: () => annotations[distrustAnnotation],
     reports: () => reports,
+    answered: (value) => void answered.add(value),
     put: (report, next) => {
       const text = JSON.stringify(report);
       const before = reports.get(instance);

@@ -66,6 +66,7 @@ export const startRootRotation = (options: RootRotationOptions): RunningRotation
     reports: record.reports,
     request: record.request,
     unwanted: record.unwanted,
+    answered: record.answered,
   });
   const reporting = setInterval(() => record.put(report(), driver.status()), reportMilliseconds);
   reporting.unref();

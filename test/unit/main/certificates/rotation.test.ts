@@ -94,6 +94,7 @@ const createCluster = (settings: { rootLifetimeMilliseconds?: number; overlapMil
         reports: () => reports,
         request: () => cluster.request,
         unwanted: () => cluster.unwanted,
+        answered: () => {},
         told: (message) => cluster.logged.push(message),
         failed: (error) => cluster.failures.push(error.message),
         rootLifetimeMilliseconds,
