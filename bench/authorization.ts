@@ -31,7 +31,10 @@ const podEvent = (index: number, namespace: string): ObjectEvent => {
     status: { podIP: ip, podIPs: [{ ip }] },
   });
   const labels = { app: `app-${index % applications}`, "pod-template-hash": String(index) };
-  return { ...event, object: { ...event.object, metadata: { name: event.name, namespace, uid: event.name, labels } } } as ObjectEvent;
+  return {
+    ...event,
+    object: { ...event.object, metadata: { name: event.name, namespace, uid: event.name, labels } },
+  } as ObjectEvent;
 };
 
 const serviceEvent = (index: number, namespace: string): ObjectEvent =>

@@ -1,5 +1,7 @@
 import { Command } from "commander";
 import { registerAnalyze } from "./analyze/command.js";
+import { registerCa } from "./ca/command.js";
+import { registerIdentity } from "./identity.js";
 import { registerInject } from "./inject.js";
 import { registerInstall } from "./install.js";
 import { registerManifest } from "./manifest.js";
@@ -18,6 +20,8 @@ const registrations = [
   registerInject,
   registerAnalyze,
   registerMtls,
+  registerCa,
+  registerIdentity,
   registerRedirect,
   registerRun,
   registerVersion,

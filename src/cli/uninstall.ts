@@ -73,9 +73,13 @@ const purgeSteps = (client: ClusterClient, deadlineSeconds: number): readonly St
         client,
         (
           await Promise.all(
-            ["istio-ca-secret", "heddle-trust"].map((name) =>
-              list(client, "v1", "Secret", { namespace, fields: `metadata.name=${name}` }),
-            ),
+            (
+              [
+                ["Secret", "istio-ca-secret"],
+                ["Secret", "heddle-trust"],
+                ["ConfigMap", "heddle-ca"],
+              ] as const
+            ).map(([kind, name]) => list(client, "v1", kind, { namespace, fields: `metadata.name=${name}` })),
           )
         ).flat(),
         tell,

@@ -18,6 +18,9 @@ import { readSigningRequest, SigningRequestFault } from "./signing-request.js";
 import { TokenRefusal, type VerifiedPod } from "./token.js";
 import { splitCertificates } from "./x509.js";
 
+/** What has become of a request for a certificate. */
+export type SigningOutcome = "issued" | "unauthenticated" | "malformed" | "refused" | "failed";
+
 export interface CertificateServiceOptions {
   /** Asked at each request, so that a new authority takes effect at once. */
   readonly authority: () => CertificateAuthority;
@@ -26,7 +29,7 @@ export interface CertificateServiceOptions {
   /** Seconds; what a request that names no lifetime gets, and the most that any gets. */
   readonly longestLifetime: number;
   /** Told of each answer, with the reason of a refusal, which holds no secret. */
-  readonly answered?: (outcome: "signed" | "refused", details: { readonly id?: string; readonly why?: string }) => void;
+  readonly answered?: (outcome: SigningOutcome, details: { readonly id?: string; readonly why?: string }) => void;
   /** Requests of one pod: at once, and for each second after that. */
   readonly limit?: { readonly burst: number; readonly perSecond: number };
 }
@@ -41,6 +44,13 @@ class Refusal extends Error {
     super(message);
   }
 }
+
+const outcomes: ReadonlyMap<status, SigningOutcome> = new Map([
+  [status.UNAUTHENTICATED, "unauthenticated"],
+  [status.INVALID_ARGUMENT, "malformed"],
+  [status.INTERNAL, "failed"],
+  [status.UNAVAILABLE, "failed"],
+]);
 
 const bearerOf = (header: unknown): string =>
   typeof header === "string" && /^bearer /i.test(header) ? header.slice("Bearer ".length).trim() : "";
@@ -99,7 +109,7 @@ export const createCertificateService = (
   const createCertificate = (call: Call, callback: sendUnaryData<IstioCertificateResponse>): void => {
     sign(call).then(
       ({ id, chain }) => {
-        options.answered?.("signed", { id });
+        options.answered?.("issued", { id });
         callback(null, create(IstioCertificateResponseSchema, { certChain: [...chain] }));
       },
       (error: Error) => {
@@ -109,7 +119,7 @@ export const createCertificateService = (
             : error instanceof SigningRequestFault
               ? status.INVALID_ARGUMENT
               : status.INTERNAL;
-        options.answered?.("refused", { why: error.message });
+        options.answered?.(outcomes.get(code) ?? "refused", { why: error.message });
         callback({ code, details: code === status.INTERNAL ? "the certificate could not be signed" : error.message });
       },
     );

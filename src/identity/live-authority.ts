@@ -1,13 +1,6 @@
-import {
-  authorityOf,
-  type CertificateAuthority,
-  openAuthority,
-  operatorSecret,
-  readAuthority,
-  type SecretData,
-  type SecretStore,
-  selfMadeSecret,
-} from "./authority.js";
+import { authorityOf, type CertificateAuthority, openAuthority, type SecretStore } from "./authority.js";
+import { operatorSecret, readAuthority, type SecretData, selfMadeSecret } from "./authority-secret.js";
+import { nextAuthorityOf } from "./root-rotation.js";
 import {
   bundleOf,
   enforce,
@@ -15,17 +8,16 @@ import {
   nextExpiry,
   noTrust,
   pruneTrust,
-  readTrust,
   type Trust,
+  type TrustedRoot,
   writeTrust,
 } from "./trust.js";
-
-/** Holds the roots that are or were in force, so that a restart during an overlap forgets none. */
-export const trustSecret = "heddle-trust";
-const trustKey = "trust.json";
+import { readTrustSecret, trustSecret, trustSecretOf } from "./trust-secret.js";
 
 /** The authority in force, whatever it is at the moment; `rootsPem` is the bundle of old and new roots. */
 export interface LiveAuthority extends CertificateAuthority {
+  /** What is trusted, and until when. */
+  readonly trustedRoots: () => readonly TrustedRoot[];
   /** For the chains of servers whose clients may know only an earlier root; "" without a rotation. */
   readonly crossCertificatesPem: () => string;
   /** To be told of each change of the Secrets `cacerts`, `istio-ca-secret` and `heddle-trust`; absent data: it is gone. */
@@ -38,6 +30,8 @@ export interface LiveAuthority extends CertificateAuthority {
 export interface LiveAuthorityOptions {
   readonly store: SecretStore;
   readonly trustDomain: string;
+  /** Of a root that has to be made; ten years if left out. */
+  readonly rootLifetimeMilliseconds?: number;
   /** How long a root stays in the bundle after its last certificate was signed: as long as any of them lives. */
   readonly overlapMilliseconds: number;
   /** How long the new bundle has to reach everyone before the new authority signs; also what a Secret may be absent. */
@@ -49,25 +43,15 @@ export interface LiveAuthorityOptions {
 
 const longestTimer = 2 ** 31 - 1;
 
-const readTrustSecret = (data: SecretData | undefined): Trust => {
-  const text = data?.[trustKey];
-  if (text === undefined) return noTrust;
-  try {
-    return readTrust(text);
-  } catch (error) {
-    throw new Error(
-      `Secret ${trustSecret}: ${trustKey}: ${(error as Error).message}; delete the Secret, it is made anew and then knows the roots of now only`,
-    );
-  }
-};
-
 /** Opens the mesh's authority as `openAuthority` does, and from then on follows its Secrets. Throws as that does. */
 export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<LiveAuthority> => {
   const { store, overlapMilliseconds, distributionMilliseconds } = options;
   const failed = (error: Error): void => options.failed?.(error);
   const listeners = new Set<(change: "trust" | "signer") => void>();
   /** What was adopted last, and what signs: for a while after a rotation they differ. */
-  let target = await openAuthority(store, options.trustDomain);
+  const open = (): Promise<CertificateAuthority> =>
+    openAuthority(store, options.trustDomain, options.rootLifetimeMilliseconds);
+  let target = await open();
   let signer = target;
   let trust = noTrust;
   let switching: NodeJS.Timeout | undefined;
@@ -104,7 +88,7 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
       let written = trust;
       await store.update(trustSecret, (data) => {
         written = enforced(mergeTrust(readOrForget(data), trust), overlapMilliseconds);
-        return { [trustKey]: writeTrust(written) };
+        return trustSecretOf(written);
       });
       isPersisted = true;
       hold(written);
@@ -139,25 +123,39 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
     tell("signer");
   };
 
-  const adopt = async (next: CertificateAuthority): Promise<void> => {
-    const before = target;
-    const isNewRoot = !before.rootsPem.includes(next.rootPem);
-    const crossed = isNewRoot && before.notAfter.getTime() > Date.now() ? await before.certify(next) : undefined;
-    if (isNewRoot && crossed === undefined)
+  /** What lets those who know only the root of `by` verify what `of` signs; nothing where that is not to be had. */
+  const crossOf = async (of: CertificateAuthority, by: CertificateAuthority): Promise<Trust> => {
+    if (of.rootPem === by.rootPem) return noTrust;
+    const pem = by.notAfter.getTime() > Date.now() ? await by.certify(of) : undefined;
+    if (pem === undefined) {
       failed(
         new Error(
           "the earlier authority may not certify the new root (it has expired, or its pathLenConstraint forbids it): proxies that run now know the earlier root only, so restart them before heddled is restarted",
         ),
       );
-    target = next;
-    const cross = {
-      of: next.fingerprint,
-      by: before.fingerprint,
-      pem: crossed ?? "",
-      until: before.notAfter.getTime(),
+      return noTrust;
+    }
+    return {
+      roots: [],
+      crossCertificates: [{ of: of.fingerprint, by: by.fingerprint, pem, until: by.notAfter.getTime() }],
     };
-    setTrust(mergeTrust(trust, crossed === undefined ? noTrust : { roots: [], crossCertificates: [cross] }));
+  };
+
+  /** The same in another Secret is another too: it says who rotates it. */
+  const isAnother = (next: CertificateAuthority): boolean =>
+    next.fingerprint !== target.fingerprint || next.origin !== target.origin;
+
+  const adopt = async (next: CertificateAuthority): Promise<void> => {
+    const before = target;
+    const cross = await crossOf(next, before);
+    target = next;
+    setTrust(mergeTrust(trust, cross));
     await persist();
+    if (signer === before && next.issuer === before.issuer) {
+      // The same key signs: only what is trusted has changed.
+      signer = next;
+      return;
+    }
     clearTimeout(switching);
     const isTooLate = signer.notAfter.getTime() <= Date.now() + distributionMilliseconds;
     if (isTooLate) takeOver();
@@ -165,23 +163,37 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
     switching?.unref();
   };
 
+  /**
+   * A root that is to sign next is certified by the present one at once: who starts after the change has the present one's
+   * key no more.
+   */
+  const prepare = async (data: SecretData): Promise<void> => {
+    const next = nextAuthorityOf(data);
+    if (next === undefined) return;
+    if (trust.crossCertificates.some(({ of, by }) => of === next.fingerprint && by === target.fingerprint)) return;
+    setTrust(mergeTrust(trust, await crossOf(next, target)));
+    await persist();
+  };
+
   const offer = async (name: string, data: SecretData): Promise<void> => {
     let next: CertificateAuthority;
     try {
       next = authorityOf(readAuthority(data, name));
+      if (name === selfMadeSecret) nextAuthorityOf(data);
     } catch (error) {
       options.judged?.(name, error as Error);
       return;
     }
     options.judged?.(name, undefined);
-    if (next.fingerprint !== target.fingerprint) await adopt(next);
+    if (isAnother(next)) await adopt(next);
+    if (name === selfMadeSecret) await prepare(data);
   };
 
   /** The Secret in force is gone for good: what a start would find now is what counts. */
   const fallBack = async (name: string): Promise<void> => {
     try {
-      const next = await openAuthority(store, options.trustDomain);
-      if (next.fingerprint !== target.fingerprint) await adopt(next);
+      const next = await open();
+      if (isAnother(next)) await adopt(next);
     } catch (error) {
       failed(error as Error);
       awaitReturn(name);
@@ -235,12 +247,16 @@ export const openLiveAuthority = async (options: LiveAuthorityOptions): Promise<
     get fingerprint() {
       return signer.fingerprint;
     },
+    get issuer() {
+      return signer.issuer;
+    },
     get depth() {
       return signer.depth;
     },
     certify: (other) => signer.certify(other),
     sign: (...request) => signer.sign(...request),
     issue: (...request) => signer.issue(...request),
+    trustedRoots: () => trust.roots,
     crossCertificatesPem: () => trust.crossCertificates.map(({ pem }) => pem).join(""),
     secretChanged,
     onChange: (listener) => {

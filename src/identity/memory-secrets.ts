@@ -1,4 +1,5 @@
-import type { SecretData, SecretStore } from "./authority.js";
+import type { SecretStore } from "./authority.js";
+import type { SecretData } from "./authority-secret.js";
 
 /** Secrets that live as long as this process, for a mesh without a cluster. */
 export const createMemorySecrets = (): SecretStore => {
@@ -11,7 +12,8 @@ export const createMemorySecrets = (): SecretStore => {
       return "created";
     },
     update: async (name, change) => {
-      secrets.set(name, change(secrets.get(name)));
+      const next = change(secrets.get(name));
+      if (next !== undefined) secrets.set(name, next);
     },
   };
 };

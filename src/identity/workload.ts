@@ -6,6 +6,8 @@ export interface WorkloadSecrets {
   readonly privateKeyPem: string;
   readonly rootsPem: string;
   readonly notAfter: Date;
+  /** SHA-256 of the root that the certificate leads to. */
+  readonly root: string;
 }
 
 export interface WorkloadSubscription {
@@ -34,6 +36,7 @@ export interface WorkloadCertificateOptions {
   readonly authority: () => CertificateAuthority;
   readonly trustDomain: string;
   readonly lifetimeSeconds: number;
+  readonly issued?: () => void;
   readonly failed: (error: Error, id: string) => void;
 }
 
@@ -69,6 +72,7 @@ export const createWorkloadCertificates = (options: WorkloadCertificateOptions):
       const next = await options.authority().issue({ uri }, options.lifetimeSeconds);
       schedule(begun === generation ? renewalDelay(next) : Math.random() * window);
       issued = next;
+      options.issued?.();
       return next;
     };
     const schedule = (milliseconds: number): void => {
@@ -94,7 +98,10 @@ export const createWorkloadCertificates = (options: WorkloadCertificateOptions):
       },
       renewWithin: (milliseconds) => schedule(Math.random() * milliseconds),
     };
-    const first = await issue();
+    const first = await issue().catch((error: Error) => {
+      options.failed(error, uri);
+      throw error;
+    });
     holders.add(holder);
     return {
       // What is true when it is read: a rotation can come between.

@@ -3,9 +3,10 @@ import type { Compiler } from "../compile/compiler.js";
 import { typeUrls } from "../compile/resources.js";
 import { secretResources } from "../compile/tls.js";
 import { createView } from "../compile/view.js";
-import type { WorkloadCertificates } from "../identity/workload.js";
+import type { WorkloadCertificates, WorkloadSecrets } from "../identity/workload.js";
 import { keyOf } from "../model/snapshot.js";
 import type { ConfigurationSource, ProxyIdentity } from "../serve/configuration.js";
+import type { Holdings } from "./certificates/holdings.js";
 import { createEnding } from "./ending.js";
 import type { ProxyTracker, TrackedStream } from "./status/distribution.js";
 
@@ -13,6 +14,7 @@ export interface ConfigurationOptions {
   readonly compiler: Compiler;
   readonly certificates: WorkloadCertificates;
   readonly tracker?: ProxyTracker;
+  readonly holdings?: Holdings;
   readonly nacked: ConfigurationSource["nacked"];
 }
 
@@ -62,6 +64,7 @@ export const createConfiguration = ({
   compiler,
   certificates,
   tracker,
+  holdings,
   nacked,
 }: ConfigurationOptions): ConfigurationSource => {
   const onPod = watchPods(compiler);
@@ -70,13 +73,17 @@ export const createConfiguration = ({
     attach: async (proxy, signal) => {
       const workload = await attachWorkload(compiler, proxy, signal);
       const secrets = createView();
-      const write = (issued: Parameters<typeof secretResources>[0]): void => {
-        for (const resource of secretResources(issued)) secrets.set(typeUrls.secret, resource);
+      const holding = holdings?.open(proxy);
+      const write = (issued: WorkloadSecrets): void => {
+        const resources = secretResources(issued);
+        holding?.written(issued, resources);
+        for (const resource of resources) secrets.set(typeUrls.secret, resource);
         secrets.commit();
       };
       const subscription = await certificates
         .subscribe(proxy.namespace, proxy.serviceAccount, write)
         .catch((error: Error) => {
+          holding?.close();
           workload.release();
           throw error;
         });
@@ -108,10 +115,12 @@ export const createConfiguration = ({
           onPod(proxy, (pod) => {
             if (pod === undefined) listener(`pod ${proxy.namespace}/${proxy.podName} is gone`);
           }),
+        ...(holding === undefined ? {} : { delivered: holding.delivered }),
         release: () => {
           stopFollowing();
           ending.release();
           tracked?.close();
+          holding?.close();
           subscription.stop();
           workload.release();
         },

@@ -4,7 +4,8 @@ import type { ObjectSource } from "../api/kubernetes.js";
 import { createLastGood, type Judgement } from "../api/last-good.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type Compiler, createCompiler } from "../compile/compiler.js";
-import type { SecretStore } from "../identity/authority.js";
+import { defaultRootLifetimeMilliseconds, type SecretStore } from "../identity/authority.js";
+import { clockSkewMilliseconds } from "../identity/authority-secret.js";
 import { createCertificateService } from "../identity/certificate-service.js";
 import { type LiveAuthority, openLiveAuthority } from "../identity/live-authority.js";
 import { createWorkloadCertificates } from "../identity/workload.js";
@@ -13,6 +14,8 @@ import { noProxyConfigs, type ProxyConfigs, withProxyConfigs } from "../model/pr
 import type { Authenticate } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
 import { createAnalyse } from "./analyse.js";
+import { createHoldings, type Holdings } from "./certificates/holdings.js";
+import type { CertificateObserver } from "./certificates/metrics.js";
 import { createConfiguration } from "./configuration.js";
 import { defaultIssuerKeys, type IssuerKeySettings, keepIssuerKeys } from "./issuer-keys.js";
 import { trackProxies } from "./status/distribution.js";
@@ -46,17 +49,23 @@ export interface RotationSettings {
   readonly distributionMilliseconds: number;
   /** Then each workload certificate is issued anew at a random moment within this time. */
   readonly reissueMilliseconds: number;
+  /** Of a workload certificate, and the most that any certificate of a client gets. */
+  readonly workloadLifetimeSeconds: number;
+  /** Of the self-made root. */
+  readonly rootLifetimeMilliseconds: number;
+  /** How long a root that signs no more is trusted; by default until no certificate under it can be valid anywhere. */
+  readonly overlapMilliseconds?: number;
 }
 
-export const defaultRotation: RotationSettings = { distributionMilliseconds: 10_000, reissueMilliseconds: 60_000 };
+export const defaultRotation: RotationSettings = {
+  distributionMilliseconds: 10_000,
+  reissueMilliseconds: 60_000,
+  workloadLifetimeSeconds: 24 * 3600,
+  rootLifetimeMilliseconds: defaultRootLifetimeMilliseconds,
+};
 
 /** What metrics are made of. */
-export interface ControlPlaneObserver extends XdsObserver {
-  readonly signed?: (outcome: "signed" | "refused") => void;
-  /** A Secret with an authority was read, and can be used or not. */
-  readonly secretJudged?: (secret: string, isUsable: boolean) => void;
-  /** `notAfter` of the authority that signs, at the start and after each rotation. */
-  readonly authorityInForce?: (notAfter: Date) => void;
+export interface ControlPlaneObserver extends XdsObserver, Partial<CertificateObserver> {
   /** Keys of a token issuer were fetched or not; how many sources there are, by what is known of them. */
   readonly keysFetched?: (outcome: "fetched" | "failed", counts: KeyCounts) => void;
 }
@@ -64,6 +73,8 @@ export interface ControlPlaneObserver extends XdsObserver {
 export interface ControlPlane {
   readonly authority: LiveAuthority;
   readonly compiler: Compiler;
+  /** What each connected proxy holds. */
+  readonly holdings: Holdings;
   readonly xds: XdsServer;
   readonly admission: AdmissionServer;
   readonly statuses: Pick<StatusReporter, "written" | "sweep" | "flush">;
@@ -73,8 +84,6 @@ export interface ControlPlane {
   readonly stop: (spreadMilliseconds?: number) => Promise<void>;
 }
 
-const workloadLifetimeSeconds = 24 * 3600;
-const clockSkewSeconds = 300;
 const servingLifetimeSeconds = 90 * 24 * 3600;
 /** Long before the serving certificate ends, and often enough that a failure has many more tries. */
 const servingRenewalMilliseconds = 7 * 24 * 3600 * 1000;
@@ -94,10 +103,12 @@ const tellFaults = (logger: Logger, { kind, namespace, name, findings, inForce, 
 export const startControlPlane = async (options: ControlPlaneOptions): Promise<ControlPlane> => {
   const { logger, mesh } = options;
   const rotation = options.rotation ?? defaultRotation;
+  const { workloadLifetimeSeconds } = rotation;
   const authority = await openLiveAuthority({
     store: options.secrets,
     trustDomain: mesh.trustDomain,
-    overlapMilliseconds: (workloadLifetimeSeconds + clockSkewSeconds) * 1000,
+    rootLifetimeMilliseconds: rotation.rootLifetimeMilliseconds,
+    overlapMilliseconds: rotation.overlapMilliseconds ?? workloadLifetimeSeconds * 1000 + clockSkewMilliseconds,
     distributionMilliseconds: rotation.distributionMilliseconds,
     judged: (secret, error) => {
       options.observe?.secretJudged?.(secret, error === undefined);
@@ -121,6 +132,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   );
   const keepLastGood = createLastGood();
   const tracker = trackProxies(compiler);
+  const holdings = createHoldings();
   const statuses = createStatusReporter({
     compiler,
     tracker,
@@ -154,10 +166,16 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     authority: () => authority,
     trustDomain: mesh.trustDomain,
     lifetimeSeconds: workloadLifetimeSeconds,
-    failed: (error, id) => logger.error({ id, error: error.message }, "could not renew a workload certificate"),
+    issued: () => options.observe?.certificate?.("proxy", "issued"),
+    failed: (error, id) => {
+      options.observe?.certificate?.("proxy", "failed");
+      logger.error({ id, error: error.message }, "could not issue a workload certificate");
+    },
   });
   const issueServing = async () => {
     const issued = await authority.issue({ dnsNames: options.serverNames }, servingLifetimeSeconds);
+    options.observe?.certificate?.("server", "issued");
+    options.observe?.servingUntil?.(issued.notAfter);
     // A proxy reads the root for this connection once, when it starts.
     return { ...issued, certificateChainPem: issued.certificateChainPem + authority.crossCertificatesPem() };
   };
@@ -179,6 +197,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       compiler,
       certificates,
       tracker,
+      holdings,
       nacked: (proxy, type, names, message) => {
         const nack = { proxy, type, names, message };
         for (const listener of nackListeners) listener(nack);
@@ -194,9 +213,9 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
         trustDomain: mesh.trustDomain,
         longestLifetime: workloadLifetimeSeconds,
         answered: (outcome, details) => {
-          options.observe?.signed?.(outcome);
-          if (outcome === "refused") logger.warn(details, "refused to sign a certificate");
-          else logger.debug(details, "signed a certificate");
+          options.observe?.certificate?.("client", outcome);
+          if (outcome === "issued") logger.debug(details, "signed a certificate");
+          else logger.warn({ ...details, outcome }, "refused to sign a certificate");
         },
       }),
     ],
@@ -208,23 +227,25 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
         admission.setCertificate(next);
         xds.setCertificate(next);
       },
-      (error: Error) => logger.error({ error: error.message }, "could not renew the serving certificate"),
+      (error: Error) => {
+        options.observe?.certificate?.("server", "failed");
+        logger.error({ error: error.message }, "could not renew the serving certificate");
+      },
     );
   };
   const renewal = setInterval(renewServing, servingRenewalMilliseconds);
   renewal.unref();
-  options.observe?.authorityInForce?.(authority.notAfter);
   authority.onChange((change) => {
     if (change === "trust") return certificates.trustChanged();
     const { origin, notAfter } = authority;
     logger.info({ authority: origin, validUntil: notAfter }, "another authority signs from now on");
-    options.observe?.authorityInForce?.(notAfter);
     certificates.reissue(rotation.reissueMilliseconds);
     renewServing();
   });
   return {
     authority,
     compiler,
+    holdings,
     xds,
     admission,
     statuses,

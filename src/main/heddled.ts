@@ -2,15 +2,19 @@ import { setTimeout as delay } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node";
 import { pino } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
+import { startInspectionServer } from "../admission/inspection.js";
 import { startMonitoringServer } from "../admission/monitoring.js";
-import { operatorSecret, selfMadeSecret } from "../identity/authority.js";
-import { trustSecret } from "../identity/live-authority.js";
+import { operatorSecret, selfMadeSecret } from "../identity/authority-secret.js";
 import { createTokenAuthenticator } from "../identity/token.js";
+import { trustSecret } from "../identity/trust-secret.js";
 import { createApiClient } from "../watch/api-client.js";
 import { watchKubernetes } from "../watch/kubernetes.js";
 import type { WatchedObject } from "../watch/list-watch.js";
 import { watchNamed } from "../watch/named.js";
 import { createInjector } from "./admit.js";
+import { identitiesOf } from "./certificates/identities.js";
+import { observeAuthority } from "./certificates/metrics.js";
+import { startRootRotation } from "./certificates/rotation.js";
 import { type ControlPlane, startControlPlane } from "./control-plane.js";
 import { createEventRecorder, eventOfNack, eventOfPod } from "./events.js";
 import { ipFamiliesOf } from "./ip-families.js";
@@ -106,6 +110,12 @@ const { authority, compiler } = plane;
 plane.onNack((nack) => recordEvent(eventOfNack(nack)));
 logger.info({ authority: authority.origin, validUntil: authority.notAfter, xds: plane.xds.port }, "heddled serves");
 
+const { holdings } = plane;
+const inspection = await startInspectionServer({
+  port: settings.inspectionPort,
+  views: { "/identities": () => identitiesOf(settings.podName, authority, holdings) },
+});
+
 lease = contendForLease({
   client,
   namespace: settings.namespace,
@@ -118,12 +128,44 @@ lease = contendForLease({
   failed,
 });
 
+/** Pods of heddled that run, of every revision: they share the authority. */
+const replicas = (): readonly string[] =>
+  [...compiler.snapshot().pods.values()].flatMap(({ metadata, status }) =>
+    metadata?.namespace === settings.namespace &&
+    metadata.labels?.["app"] === "heddled" &&
+    metadata.deletionTimestamp === undefined &&
+    status?.phase === "Running"
+      ? [metadata.name ?? ""]
+      : [],
+  );
+
+const rotation = startRootRotation({
+  ...settings.certificates,
+  client,
+  namespace: settings.namespace,
+  instance: settings.podName,
+  authority,
+  store: adapters.secrets,
+  trustDomain: settings.mesh.trustDomain,
+  holdings,
+  replicas,
+  isWritten: () => bundles.isWritten() && roots.isWritten(),
+  told: (message, details) => logger.info(details, message),
+  failed,
+});
+
+observeAuthority(registry, authority, rotation.status);
+
 const secretWatches = [operatorSecret, selfMadeSecret, trustSecret].map((name) =>
   watchNamed<WatchedObject & { readonly data?: Readonly<Record<string, string>> }>({
     client,
     path: `/api/v1/namespaces/${settings.namespace}/secrets`,
     name,
-    changed: (secret) => authority.secretChanged(name, secret && decodeSecret(secret.data)),
+    changed: (secret) => {
+      const data = secret && decodeSecret(secret.data);
+      authority.secretChanged(name, data);
+      if (name === selfMadeSecret) rotation.secretChanged(data);
+    },
     failed: (error) => watchFailed(`Secret ${name}`, error),
   }),
 );
@@ -163,11 +205,11 @@ const stop = async (signal: string): Promise<void> => {
   logger.info({ signal }, "stopping");
   isStopping = true;
   // Who removes the mesh must not see what is removed come back.
-  await Promise.all([statusWriter.stop(), lease?.stop()]);
+  await Promise.all([statusWriter.stop(), lease?.stop(), rotation.stop()]);
   await Promise.all([bundles, roots, ...secretWatches].map((part) => part.stop()));
   await delay(settings.shutdownGraceMilliseconds);
   await plane?.stop(settings.shutdownSpreadMilliseconds);
-  await live.stop();
+  await Promise.all([live.stop(), inspection.close()]);
   await monitoring.close();
   logger.info("stopped");
   process.exit(0);

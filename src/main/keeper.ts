@@ -11,6 +11,8 @@ export interface Keeper {
   readonly check: () => void;
   /** The same, when it is something else that should be: nobody has undone that yet, so nothing waits. */
   readonly renew: () => void;
+  /** Whether nothing is wrong. */
+  readonly isRight: () => boolean;
   readonly stop: () => void;
 }
 
@@ -80,6 +82,7 @@ export const createKeeper = ({ wrong, write, failed }: KeeperOptions): Keeper =>
 
   return {
     check,
+    isRight: () => running.size === 0 && [...wrong()].length === 0,
     renew: () => {
       recent.clear();
       for (const timer of waiting.values()) clearTimeout(timer);

@@ -1,5 +1,6 @@
 import { ApiException, AuthenticationV1Api, CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
-import type { SecretData, SecretStore } from "../identity/authority.js";
+import type { SecretStore } from "../identity/authority.js";
+import type { SecretData } from "../identity/authority-secret.js";
 import type { TokenReviewStatus } from "../identity/token.js";
 
 /** What the control plane asks of the API server, besides watching it. */
@@ -60,11 +61,17 @@ export const createKubernetesAdapters = (kubeConfig: KubeConfig, namespace: stri
             if (hasCode(error, 404)) return undefined;
             throw error;
           });
-          const stringData = { ...change(current && decodeSecret(current.data)) };
+          const next = change(current && decodeSecret(current.data));
+          if (next === undefined) return;
+          const stringData = { ...next };
           if (current === undefined)
             await core.createNamespacedSecret({ namespace, body: { metadata: { name, namespace }, stringData } });
-          else
-            await core.replaceNamespacedSecret({ name, namespace, body: { metadata: current.metadata!, stringData } });
+          else {
+            // The API server lets nobody change a Secret's type, and leaving it out is a change.
+            const { metadata, type } = current;
+            const body = { metadata: metadata!, stringData, ...(type === undefined ? {} : { type }) };
+            await core.replaceNamespacedSecret({ name, namespace, body });
+          }
           return;
         } catch (error) {
           if (!hasCode(error, 409) || attempt === updateAttempts)

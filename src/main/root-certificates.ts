@@ -21,6 +21,8 @@ export interface RootCertificates {
   readonly check: () => void;
   /** To be called when the bundle has changed. */
   readonly renew: () => void;
+  /** Whether each namespace has the bundle of now. */
+  readonly isWritten: () => boolean;
   readonly stop: () => Promise<void>;
 }
 
@@ -89,6 +91,7 @@ export const keepRootCertificates = (options: RootCertificatesOptions): RootCert
   return {
     check: keeper.check,
     renew: keeper.renew,
+    isWritten: () => isListed && keeper.isRight(),
     stop: async () => {
       keeper.stop();
       await watch.stop();

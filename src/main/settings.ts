@@ -2,8 +2,11 @@ import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { inspectionPort } from "../admission/inspection.js";
 import { type MeshConfig, readMeshConfig } from "../api/meshconfig.js";
+import { type CertificateSettings, readCertificateSettings } from "./certificates/settings.js";
 import type { RotationSettings } from "./control-plane.js";
+import { readDuration } from "./duration.js";
 import {
   type InjectionSettings,
   type InjectionTexts,
@@ -29,12 +32,14 @@ export interface Settings {
   readonly xdsPort: number;
   readonly monitoringPort: number;
   readonly webhookPort: number;
+  readonly inspectionPort: number;
   /** From the signal to end until proxies are told to go elsewhere, while other replicas take over. */
   readonly shutdownGraceMilliseconds: number;
   /** How long after that the last proxy is told. */
   readonly shutdownSpreadMilliseconds: number;
   readonly rotation: RotationSettings;
   readonly issuerKeys: IssuerKeySettings;
+  readonly certificates: CertificateSettings;
   readonly mesh: MeshConfig;
   readonly meshText: string;
   /** Of the mesh configuration: what does nothing, for the log. */
@@ -58,17 +63,6 @@ type Interfaces = Readonly<Record<string, readonly { readonly family: "IPv4" | "
 /** A kernel without IPv6 refuses to listen on `::`, which elsewhere takes both families. */
 export const listenHostOf = (interfaces: Interfaces): string =>
   Object.values(interfaces).some((addresses) => addresses?.some(({ family }) => family === "IPv6")) ? "::" : "0.0.0.0";
-
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** A duration such as "5s" in milliseconds. */
-const readDuration = (environment: NodeJS.ProcessEnv, name: string, fallback: string): number => {
-  const text = environment[name] ?? fallback;
-  const [, amount, unit] = /^(\d{1,6})(ms|s|m|h)$/.exec(text) ?? [];
-  if (amount === undefined)
-    throw new Error(`${name}: ${JSON.stringify(text)} is not a duration; write one such as "5s"`);
-  return Number(amount) * units[unit!]!;
-};
 
 const readPort = (environment: NodeJS.ProcessEnv, name: string, fallback: number): number => {
   const text = environment[name];
@@ -131,12 +125,10 @@ export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Sett
     xdsPort: readPort(environment, "XDS_PORT", 15012),
     monitoringPort: readPort(environment, "MONITORING_PORT", 15014),
     webhookPort: readPort(environment, "WEBHOOK_PORT", 15017),
+    inspectionPort: readPort(environment, "INSPECTION_PORT", inspectionPort),
     shutdownGraceMilliseconds: readDuration(environment, "SHUTDOWN_GRACE", "5s"),
     shutdownSpreadMilliseconds: readDuration(environment, "SHUTDOWN_SPREAD", "5s"),
-    rotation: {
-      distributionMilliseconds: readDuration(environment, "CERTIFICATE_DISTRIBUTION", "10s"),
-      reissueMilliseconds: readDuration(environment, "CERTIFICATE_REISSUE_WINDOW", "60s"),
-    },
+    ...readCertificateSettings(environment),
     issuerKeys: {
       refreshMilliseconds: readDuration(environment, "ISSUER_KEYS_REFRESH", "20m"),
       authoritiesPem: readAuthorities(authorities),

@@ -18,6 +18,8 @@ export interface WebhookBundlesOptions {
 export interface WebhookBundles {
   /** To be called when the bundle has changed. */
   readonly renew: () => void;
+  /** Whether each webhook that is there has the bundle of now. */
+  readonly isWritten: () => boolean;
   readonly stop: () => Promise<void>;
 }
 
@@ -82,6 +84,7 @@ export const keepWebhookBundles = (options: WebhookBundlesOptions): WebhookBundl
 
   return {
     renew: keeper.renew,
+    isWritten: keeper.isRight,
     stop: async () => {
       keeper.stop();
       await Promise.all(watches.map(({ stop }) => stop()));

@@ -1,4 +1,4 @@
-import type { ResourceView, Touched, TypeUrl } from "../compile/resources.js";
+import type { EncodedResource, ResourceView, Touched, TypeUrl } from "../compile/resources.js";
 
 /** Who holds the stream, from the verified token and the API server's pod; nothing of it is what the proxy said. */
 export interface ProxyIdentity {
@@ -7,6 +7,12 @@ export interface ProxyIdentity {
   readonly podUid: string;
   readonly serviceAccount: string;
 }
+
+/** What has become of resources: on their way, taken by the proxy, or rejected by it. */
+export type Delivery = "sent" | "held" | "rejected";
+
+/** Told of the resources of each response, by layer. */
+export type Delivered = (type: TypeUrl, resources: readonly (readonly EncodedResource[])[], delivery: Delivery) => void;
 
 /** One proxy's configuration: layers (shared outbound, own inbound, own secrets); no name is in two layers. */
 export interface ProxyConfiguration {
@@ -19,6 +25,8 @@ export interface ProxyConfiguration {
   readonly opened?: (isInSync: () => boolean) => void;
   /** Called after each answer of the proxy, and before each change that it is to be told of. */
   readonly answered?: () => void;
+  /** Called when resources are sent, and with the same ones when the proxy has answered. */
+  readonly delivered?: Delivered;
   readonly release: () => void;
 }
 

@@ -135,6 +135,7 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
         call.write(message.buffers);
       },
       acked: (type) => observe?.acked(type),
+      delivered: configuration.delivered,
       nacked: (type, names, detail) => {
         const message = redacted(detail);
         observe?.nacked(type);

@@ -1,5 +1,6 @@
 import { type EncodedResource, type ResourceView, type Touched, type TypeUrl, typeUrls } from "../compile/resources.js";
 import type { DeltaDiscoveryRequest } from "../proto/envoy/service/discovery/v3/discovery_pb.js";
+import type { Delivered } from "./configuration.js";
 import type { ResponseEncoder, ResponseMessage } from "./encoding.js";
 import { changeNames, type NameSet, noNames } from "./names.js";
 
@@ -44,6 +45,7 @@ export interface DeltaStreamOptions {
   readonly write: (message: ResponseMessage) => void;
   readonly acked: (type: TypeUrl) => void;
   readonly nacked: (type: TypeUrl, names: readonly string[], message: string) => void;
+  readonly delivered?: Delivered | undefined;
 }
 
 export interface DeltaStream {
@@ -127,6 +129,7 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
     subscription.sent = found;
     subscription.sentRemoved = removed;
     options.write(message);
+    if (!isEmpty) options.delivered?.(type, found, "sent");
     // A cluster that changed warms until it is given its endpoints, which the proxy does not ask for anew.
     if (type === typeUrls.cluster)
       for (const resources of found)
@@ -171,9 +174,15 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
   const withoutHeld = (type: TypeUrl, { isWildcard, names }: Subscription, held: Held): Set<string> => {
     const pending = new Set(names);
     if (isWildcard) for (const layer of options.layers) for (const name of layer.names(type)) pending.add(name);
-    for (const [name, version] of Object.entries(held))
-      if (lookUp(type, name)?.version === version) pending.delete(name);
-      else pending.add(name);
+    const kept: EncodedResource[] = [];
+    for (const [name, version] of Object.entries(held)) {
+      const resource = lookUp(type, name);
+      if (resource?.version === version) {
+        pending.delete(name);
+        kept.push(resource);
+      } else pending.add(name);
+    }
+    if (kept.length > 0) options.delivered?.(type, [kept], "held");
     return pending;
   };
 
@@ -200,11 +209,13 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
     if (request.errorDetail === undefined) {
       if (rejected.size > 0) for (const resources of sent) for (const { name } of resources) rejected.delete(name);
       options.acked(type);
+      options.delivered?.(type, sent, "held");
       return;
     }
     const names = sent.flatMap((resources) => resources.map(({ name }) => name));
     for (const name of names) rejected.add(name);
     options.nacked(type, names, request.errorDetail.message);
+    options.delivered?.(type, sent, "rejected");
   };
 
   return {

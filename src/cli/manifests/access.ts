@@ -60,8 +60,14 @@ export const access = (context: Context): readonly Manifest[] => [
   ]),
   ...role(context, "Role", [
     { apiGroups: [""], resources: ["secrets"], verbs: ["create"] },
-    { apiGroups: [""], resources: ["secrets"], resourceNames: ["istio-ca-secret", "cacerts"], verbs: read },
-    { apiGroups: [""], resources: ["secrets"], resourceNames: ["heddle-trust"], verbs: [...read, "update"] },
+    { apiGroups: [""], resources: ["secrets"], resourceNames: ["cacerts"], verbs: read },
+    {
+      apiGroups: [""],
+      resources: ["secrets"],
+      resourceNames: ["istio-ca-secret", "heddle-trust"],
+      verbs: [...read, "update"],
+    },
+    { apiGroups: [""], resources: ["configmaps"], resourceNames: ["heddle-ca"], verbs: [...read, "patch"] },
     {
       apiGroups: [""],
       resources: ["configmaps"],

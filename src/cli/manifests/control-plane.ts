@@ -49,6 +49,9 @@ const environment = (context: Context): readonly object[] => {
     { name: "CLUSTER_ID", value: values.cluster.id },
     { name: "CLUSTER_DOMAIN", value: values.cluster.domain },
     { name: "NETWORK", value: values.cluster.network },
+    { name: "WORKLOAD_CERTIFICATE_LIFETIME", value: values.certificates.workloadLifetime },
+    { name: "ROOT_LIFETIME", value: values.certificates.rootLifetime },
+    { name: "ROOT_ROTATE_BEFORE", value: values.certificates.rotateRootBefore },
     { name: "LOG_LEVEL", value: values.controlPlane.logLevel },
   ];
 };

@@ -17,6 +17,7 @@ const free = (value: Readonly<Record<string, unknown>>, hint: string): Field & {
 const resources = (requests: { readonly cpu: string; readonly memory: string }): Field & { readonly kind: "object" } =>
   free({ requests }, 'resource requirements as in a container, such as {"requests":{"cpu":"100m"}}');
 
+const time = /^\d{1,9}(s|m|h)$/;
 const label = /^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$/;
 const domain = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 
@@ -71,6 +72,15 @@ export const valueTree = {
   },
   validation: {
     timeoutSeconds: { kind: "integer", default: 10, minimum: 1, maximum: 30, hint: "seconds" },
+  },
+  certificates: {
+    workloadLifetime: text("24h", 'a time such as "24h"', time),
+    rootLifetime: text("87600h", 'a time such as "87600h", of a root that heddled makes', time),
+    rotateRootBefore: text(
+      "",
+      "how long before its end such a root is rotated, or nothing for a fifth of its life",
+      /^(\d{1,9}(s|m|h))?$/,
+    ),
   },
   meshConfig: free({ trustDomain: "cluster.local", accessLogFile: "" }, "an object of Istio's MeshConfig"),
 } as const satisfies Tree;

@@ -5,10 +5,11 @@ import type { V1Pod } from "@kubernetes/client-node";
 import type { Logger } from "pino";
 import type { ObjectEvent, Pod, Service } from "../../api/kubernetes.js";
 import type { MeshConfig } from "../../api/meshconfig.js";
+import type { SecretStore } from "../../identity/authority.js";
 import { createMemorySecrets } from "../../identity/memory-secrets.js";
 import { parseTemplate } from "../../injection/template.js";
 import { createInjector } from "../../main/admit.js";
-import { type ControlPlane, startControlPlane } from "../../main/control-plane.js";
+import { type ControlPlane, type RotationSettings, startControlPlane } from "../../main/control-plane.js";
 import type { IssuerKeySettings } from "../../main/issuer-keys.js";
 import type { ResourceStatus } from "../../main/status/reporter.js";
 import type { ProxyIdentity } from "../../serve/configuration.js";
@@ -32,6 +33,9 @@ export interface LocalMeshOptions {
   /** Names outside of the mesh that pods can resolve. */
   readonly hosts?: Readonly<Record<string, string>>;
   readonly issuerKeys?: IssuerKeySettings;
+  /** Where the authority is; in memory, and gone with the mesh, if left out. */
+  readonly secrets?: SecretStore;
+  readonly rotation?: RotationSettings;
 }
 
 /** A control plane and pods on this machine; what Kubernetes would do between the two is done here. */
@@ -94,7 +98,8 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
     },
     mesh,
     source: cluster.source,
-    secrets: createMemorySecrets(),
+    secrets: options.secrets ?? createMemorySecrets(),
+    ...(options.rotation === undefined ? {} : { rotation: options.rotation }),
     authenticate: async (token) => {
       const identity = tokens.get(token);
       if (identity === undefined) throw new Error("the token is not of this run");

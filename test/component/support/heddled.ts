@@ -53,55 +53,57 @@ export const freePort = (): Promise<number> =>
 
 export const values = { proxyImage: "r.example/proxy:1", initImage: "r.example/proxy:1" };
 
-/** The program heddled itself, in a process of its own, on an API server in memory. */
-export interface RunningHeddled {
-  readonly api: ApiServer;
-  readonly tokens: ReturnType<typeof createTokenIssuer>;
-  readonly ports: { readonly xds: number; readonly webhook: number; readonly monitoring: number };
+export interface HeddledPorts {
+  readonly xds: number;
+  readonly webhook: number;
+  readonly monitoring: number;
+  readonly inspection: number;
+}
+
+/** The program heddled itself, in a process of its own. */
+export interface HeddledProcess {
+  readonly ports: HeddledPorts;
   readonly process: ChildProcess;
   readonly log: () => string;
   readonly exited: Promise<number | null>;
   readonly metric: (line: string) => Promise<number | undefined>;
   readonly ready: () => Promise<number>;
+  readonly kill: () => Promise<void>;
+}
+
+/** On an API server in memory. */
+export interface RunningHeddled extends HeddledProcess {
+  readonly api: ApiServer;
+  readonly tokens: ReturnType<typeof createTokenIssuer>;
   readonly roots: () => string;
   readonly close: () => Promise<void>;
 }
 
-const configMap = (name: string, data: Readonly<Record<string, string>>) => ({
-  metadata: { name, namespace: "istio-system" },
-  data,
-});
-
-export const startHeddled = async (environment: Readonly<Record<string, string>> = {}): Promise<RunningHeddled> => {
-  const folder = mkdtempSync(join(tmpdir(), "heddle-test-"));
-  const tokens = createTokenIssuer();
-  const api = await startApiServer(tokens.review);
-  const ports = { xds: await freePort(), webhook: await freePort(), monitoring: await freePort() };
-  writeFileSync(join(folder, "kubeconfig"), api.kubeconfig);
+/** Starts it on a cluster, with its files in `folder`; resolves when it is ready. */
+export const spawnHeddled = async (
+  kubeconfig: string,
+  folder: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<HeddledProcess> => {
+  const ports = {
+    xds: await freePort(),
+    webhook: await freePort(),
+    monitoring: await freePort(),
+    inspection: await freePort(),
+  };
   writeFileSync(join(folder, "values"), JSON.stringify(values));
-  api.put("configmaps", configMap("istio-sidecar-injector", { values: JSON.stringify(values) }));
-  api.put("configmaps", configMap("istio", { mesh: "" }));
-  for (const name of ["istio-system", "shop"])
-    api.put("namespaces", { metadata: { name, labels: { "istio-injection": "enabled" } } });
-  const webhook = (name: string) => ({
-    name,
-    clientConfig: { service: { name: "heddled", namespace: "istio-system" } },
-  });
-  api.put("mutatingwebhookconfigurations", {
-    metadata: { name: "heddle-sidecar-injector" },
-    webhooks: [webhook("one.heddle.io"), webhook("two.heddle.io")],
-  });
   const child = spawn(process.execPath, ["--import", "tsx", join(project, "src/main/heddled.ts")], {
     cwd: project,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       ...process.env,
-      KUBECONFIG: join(folder, "kubeconfig"),
+      KUBECONFIG: kubeconfig,
       POD_NAME: "heddled-1",
       LISTEN_HOST: "127.0.0.1",
       XDS_PORT: String(ports.xds),
       WEBHOOK_PORT: String(ports.webhook),
       MONITORING_PORT: String(ports.monitoring),
+      INSPECTION_PORT: String(ports.inspection),
       MESH_FOLDER: folder,
       INJECTION_FOLDER: folder,
       TEMPLATES_FOLDER: join(project, "templates"),
@@ -119,38 +121,79 @@ export const startHeddled = async (environment: Readonly<Record<string, string>>
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const fetchText = async (path: string): Promise<Response> => fetch(`http://127.0.0.1:${ports.monitoring}${path}`);
   const ready = async (): Promise<number> => (await fetchText("/ready")).status;
-  const close = async (): Promise<void> => {
+  const kill = async (): Promise<void> => {
     if (child.exitCode === null) child.kill("SIGKILL");
     await exited;
-    await api.close();
-    rmSync(folder, { recursive: true });
   };
   try {
-    await eventually("heddled is ready", async () => {
-      if (child.exitCode !== null) throw new Error(log);
-      return (await ready()) === 200;
-    });
+    await eventually(
+      "heddled is ready",
+      async () => {
+        if (child.exitCode !== null) throw new Error(log);
+        return (await ready()) === 200;
+      },
+      30,
+    );
   } catch (error) {
-    await close();
+    await kill();
     throw new Error(`${(error as Error).message}\n${log}`);
   }
   return {
-    api,
-    tokens,
     ports,
     process: child,
     log: () => log,
     exited,
     ready,
+    kill,
     metric: async (line) => {
       const text = await (await fetchText("/metrics")).text();
       const found = text.split("\n").find((candidate) => candidate.startsWith(`${line} `));
       return found === undefined ? undefined : Number(found.slice(line.length + 1));
     },
+  };
+};
+
+const configMap = (name: string, data: Readonly<Record<string, string>>) => ({
+  metadata: { name, namespace: "istio-system" },
+  data,
+});
+
+export const startHeddled = async (environment: Readonly<Record<string, string>> = {}): Promise<RunningHeddled> => {
+  const folder = mkdtempSync(join(tmpdir(), "heddle-test-"));
+  const tokens = createTokenIssuer();
+  const api = await startApiServer(tokens.review);
+  writeFileSync(join(folder, "kubeconfig"), api.kubeconfig);
+  api.put("configmaps", configMap("istio-sidecar-injector", { values: JSON.stringify(values) }));
+  api.put("configmaps", configMap("istio", { mesh: "" }));
+  for (const name of ["istio-system", "shop"])
+    api.put("namespaces", { metadata: { name, labels: { "istio-injection": "enabled" } } });
+  const webhook = (name: string) => ({
+    name,
+    clientConfig: { service: { name: "heddled", namespace: "istio-system" } },
+  });
+  api.put("mutatingwebhookconfigurations", {
+    metadata: { name: "heddle-sidecar-injector" },
+    webhooks: [webhook("one.heddle.io"), webhook("two.heddle.io")],
+  });
+  const end = async (): Promise<void> => {
+    await api.close();
+    rmSync(folder, { recursive: true });
+  };
+  const running = await spawnHeddled(join(folder, "kubeconfig"), folder, environment).catch(async (error: Error) => {
+    await end();
+    throw error;
+  });
+  return {
+    ...running,
+    api,
+    tokens,
     roots: () => {
       const data = api.get("configmaps", "shop", "istio-ca-root-cert")?.["data"] as { "root-cert.pem"?: string };
       return data?.["root-cert.pem"] ?? "";
     },
-    close,
+    close: async () => {
+      await running.kill();
+      await end();
+    },
   };
 };

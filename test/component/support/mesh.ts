@@ -10,7 +10,8 @@ import { startLocalMesh } from "../../../src/cli/run/mesh.js";
 import { createNetwork, type IpFamily, run } from "../../../src/cli/run/network.js";
 import { readText } from "../../../src/cli/run/objects.js";
 import type { RunningPod } from "../../../src/cli/run/pod.js";
-import type { ControlPlane } from "../../../src/main/control-plane.js";
+import type { SecretStore } from "../../../src/identity/authority.js";
+import type { ControlPlane, RotationSettings } from "../../../src/main/control-plane.js";
 import type { IssuerKeySettings } from "../../../src/main/issuer-keys.js";
 import { type PodClient, startClient } from "./client.js";
 import type { DriverRequest, DriverResponse } from "./driver.js";
@@ -28,6 +29,8 @@ export interface MeshOptions {
   readonly hosts?: Readonly<Record<string, string>>;
   /** How the keys of token issuers are fetched. */
   readonly issuerKeys?: IssuerKeySettings;
+  readonly secrets?: SecretStore;
+  readonly rotation?: RotationSettings;
 }
 
 /** What the sample application tells of a request that reached it. */
@@ -156,6 +159,8 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
       logger: pino({ level: "warn" }, sink),
       ...(options.hosts === undefined ? {} : { hosts: options.hosts }),
       ...(options.issuerKeys === undefined ? {} : { issuerKeys: options.issuerKeys }),
+      ...(options.secrets === undefined ? {} : { secrets: options.secrets }),
+      ...(options.rotation === undefined ? {} : { rotation: options.rotation }),
     });
     undo.push(local.close);
     undo.push(() => Promise.all([...clients.values()].map((client) => client.close())));

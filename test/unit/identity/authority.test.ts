@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openAuthority, readAuthority, type SecretStore, spiffeId } from "../../../src/identity/authority.js";
+import { openAuthority, type SecretStore, spiffeId } from "../../../src/identity/authority.js";
+import { readAuthority } from "../../../src/identity/authority-secret.js";
 
 const memoryStore = (initial: Readonly<Record<string, Readonly<Record<string, string>>>> = {}) => {
   const secrets = new Map(Object.entries(initial));
@@ -17,7 +18,7 @@ const memoryStore = (initial: Readonly<Record<string, Readonly<Record<string, st
       return "created";
     },
     update: async (name, change) => {
-      secrets.set(name, change(secrets.get(name)));
+      secrets.set(name, change(secrets.get(name))!);
     },
   };
   return { store, secrets };
