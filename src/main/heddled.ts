@@ -5,6 +5,7 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { startMonitoringServer } from "../admission/monitoring.js";
 import { operatorSecret, selfMadeSecret } from "../identity/authority.js";
 import { trustSecret } from "../identity/live-authority.js";
+import { limitRefusals } from "../identity/refusal-limit.js";
 import { createTokenAuthenticator } from "../identity/token.js";
 import { createApiClient } from "../watch/api-client.js";
 import { watchKubernetes } from "../watch/kubernetes.js";
@@ -73,7 +74,7 @@ plane = await startControlPlane({
   mesh: settings.mesh,
   source: watchKubernetes(kubeConfig, { failed: watchFailed }),
   secrets: adapters.secrets,
-  authenticate: createTokenAuthenticator(adapters.reviewToken, tokenAudience),
+  authenticate: limitRefusals(createTokenAuthenticator(adapters.reviewToken, tokenAudience)),
   admit: createInjector({
     revision: settings.revision,
     injection: live.injection,

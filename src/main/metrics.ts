@@ -15,6 +15,12 @@ export const createObserver = (
     registers,
   });
   const refused = new Counter({ name: "heddle_xds_refused_total", help: "Refused xDS streams", registers });
+  const dropped = new Counter({
+    name: "heddle_connections_dropped_total",
+    help: "Connections closed before it was known whose they were, or for there being too many",
+    labelNames: ["reason"],
+    registers,
+  });
   const signed = new Counter({
     name: "heddle_certificate_requests_total",
     help: "Requests to sign a key that the client holds",
@@ -45,6 +51,7 @@ export const createObserver = (
     acked: (type) => answers.inc({ type, answer: "ack" }),
     nacked: (type) => answers.inc({ type, answer: "nack" }),
     refused: () => refused.inc(),
+    dropped: (reason) => dropped.inc({ reason }),
     secretJudged: (secret, isUsable) => rejected.set({ secret }, isUsable ? 0 : 1),
     authorityInForce: (notAfter) => expiry.set(notAfter.getTime() / 1000),
     signed: (outcome) => signed.inc({ outcome }),
