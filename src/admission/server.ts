@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import { prepareValidation } from "../api/validate.js";
 import { type ConnectionLimits, type Dropped, limitConnections } from "../limits/connections.js";
+import { serverProtocols } from "../limits/tls.js";
 import { boundBodies } from "./bodies.js";
 import { type Verdict, writeReview } from "./envelope.js";
 import { type PodAdmission, readReview } from "./review.js";
@@ -52,7 +53,7 @@ const largestHeaders = 16 * 1024;
 const tlsOf = (certificate: ServingCertificate) => ({
   cert: certificate.certificateChainPem,
   key: certificate.privateKeyPem,
-  minVersion: "TLSv1.2" as const,
+  ...serverProtocols,
 });
 
 const readParameters = (path: string): ReadonlyMap<string, string> | undefined => {

@@ -9,6 +9,7 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { status } from "@grpc/grpc-js";
 import type { Dropped } from "../../limits/connections.js";
 import { limitNewcomers, type NewcomerLimits } from "../../limits/newcomers.js";
+import { serverProtocols } from "../../limits/tls.js";
 import { createPacer } from "../pace.js";
 import { createMessageReader, FramingFault } from "./framing.js";
 import { defaultSessionLimits, type SessionLimits, superviseSession } from "./sessions.js";
@@ -91,6 +92,7 @@ const contentType = "application/grpc";
 const tlsOf = ({ certificateChainPem, privateKeyPem }: ServingCertificate) => ({
   cert: certificateChainPem,
   key: privateKeyPem,
+  ...serverProtocols,
 });
 
 /** gRPC's percent-encoding of a status message. */
@@ -267,7 +269,6 @@ const serveStream = (
 export const startGrpcServer = async (options: GrpcServerOptions): Promise<GrpcServer> => {
   const server = createSecureServer({
     ...tlsOf(options.certificate),
-    minVersion: "TLSv1.2",
     handshakeTimeout: handshakeMilliseconds,
     settings: {
       maxConcurrentStreams: 16,
