@@ -20,6 +20,7 @@ import {
 } from "../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { accessLogs } from "./access-log.js";
 import { packed } from "./encode.js";
+import { httpDefences } from "./http-defences.js";
 import { fromStream } from "./tls.js";
 
 /** Set by the callee's proxy when its application could not be reached: the request is safe to try elsewhere. */
@@ -113,6 +114,7 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
     httpFilters: [...(options.filters ?? []), ...(isInbound ? [] : perRouteFilters()), router()],
     useRemoteAddress: false,
     ...normalization(options.mesh),
+    ...httpDefences(),
     accessLog: accessLogs(options.mesh),
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
     upgradeConfigs: [{ upgradeType: "websocket" }],
