@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -69,31 +69,36 @@ const pinned = (wheel: string, name: string): Component => {
   };
 };
 
-const debian = (packageName: string): Component => {
-  const version = output("dpkg-query", "-W", packageName).trim().split("\t")[1]!;
-  const name = packageName.split(":")[0]!;
-  return {
-    ...{ type: "library", name, version },
-    ...{ purl: `pkg:deb/debian/${name}@${version}`, "bom-ref": `${name}@${version}` },
-  };
-};
+/** One name and version a line; a package that several architectures have is named with its own. */
+const debian = (packages: readonly string[]): readonly Component[] =>
+  output("dpkg-query", "-W", ...packages)
+    .trim()
+    .split("\n")
+    .map((line) => {
+      const [qualified = "", version = ""] = line.split("\t");
+      const name = qualified.split(":")[0]!;
+      return {
+        ...{ type: "library", name, version },
+        ...{ purl: `pkg:deb/debian/${name}@${version}`, "bom-ref": `${name}@${version}` },
+      };
+    });
 
-const ownerOf = (path: string): string | undefined => {
-  // Debian's merged /usr: a package may list its file under either name.
-  for (const candidate of [path, path.replace(/^\/usr/, ""), `/usr${path}`])
-    try {
-      return output("dpkg-query", "-S", candidate).split(": ")[0]!;
-    } catch {
-      // Not under this name.
-    }
-  return undefined;
+/** The packages of these files. Debian's merged /usr: a package may list its file under either name. */
+const ownersOf = (paths: readonly string[]): readonly string[] => {
+  const candidates = paths.flatMap((path) => [path, path.replace(/^\/usr/, ""), `/usr${path}`]);
+  const { stdout } = spawnSync("dpkg-query", ["-S", ...new Set(candidates)], { encoding: "utf8" });
+  const owners = new Map(stdout.split("\n").map((line) => [line.split(": ")[1], line.split(": ")[0]!]));
+  return paths.flatMap((path) => {
+    const names = [path, path.replace(/^\/usr/, ""), `/usr${path}`];
+    return names.flatMap((name) => owners.get(name) ?? []).slice(0, 1);
+  });
 };
 
 /** The Debian packages of programs and of the shared libraries that they load. */
 const packagesOf = (programs: readonly string[], more: readonly string[]): readonly Component[] => {
   const libraries = programs.flatMap((program) => output("ldd", program).match(/\/[^ )\n]+/g) ?? []);
-  const owners = [...more, ...libraries].flatMap((path) => ownerOf(realpathSync(path)) ?? []);
-  return [...new Set(owners)].sort().map(debian);
+  const owners = ownersOf([...more, ...libraries].map((path) => realpathSync(path)));
+  return debian([...new Set(owners)].sort());
 };
 
 const tool = (name: string): string => realpathSync(join(top, ".cache/tools/bin", name));
