@@ -240,6 +240,17 @@ for (const [name, next] of floods)
     assert.ok(grown < 20, `memory grew by ${grown.toFixed(1)} MiB`);
   });
 
+for (const name of ["PING", "SETTINGS", "rapid reset"])
+  test(`a ${name} flood ends the connection of a known client too`, async (context) => {
+    const [, next] = floods.find(([flooding]) => flooding === name)!;
+    const socket = await openBare(context.server.port, context.ca);
+    // The call that makes it known.
+    socket.write(frame(frameTypes.headers, flags.endHeaders, requestOf("/test/Good"), 1));
+    const isEnded = await flood(socket, (turn) => next(turn + 1), 60_000);
+    assert.ok(isEnded, "the connection was not ended");
+    await ask(context.good);
+  });
+
 test("headers beyond the limit are refused", async (context) => {
   const session = connectHttp2(`https://localhost:${context.server.port}`, { ca: context.ca });
   session.on("error", () => {});
