@@ -102,10 +102,13 @@ const meanwhile = async (session: ClientHttp2Session, attack: Promise<unknown>):
 /** A wait that a proxy would not notice; the machine of the tests is loaded. */
 const bound = 3000;
 
-const closed = async (socket: Socket | TLSSocket): Promise<void> => {
-  socket.resume();
-  if (!socket.destroyed && !socket.readableEnded) await Promise.race([once(socket, "close"), once(socket, "end")]);
-};
+/** Whichever way the server ends it, a reset included. */
+const closed = (socket: Socket | TLSSocket): Promise<void> =>
+  new Promise((resolve) => {
+    if (socket.destroyed || socket.readableEnded) return resolve();
+    for (const event of ["close", "end", "error"]) socket.once(event, () => resolve());
+    socket.resume();
+  });
 
 /** Sends what `next` gives until the server has ended the connection, or this many times. */
 const flood = async (socket: TLSSocket, next: (turn: number) => Buffer, most: number): Promise<boolean> => {
@@ -160,8 +163,9 @@ test("of a stranger's call 64 kB are read; the rest when it is known who calls",
 
 test("connections that say nothing, or little, end when their time is over", async (context) => {
   const { port } = context.server;
-  const mute = connectTcp(port, "127.0.0.1");
+  const mute = connectTcp(port, "127.0.0.1").on("error", () => {});
   const half = connectTcp(port, "127.0.0.1", () => half.write(Buffer.from("16030102000100", "hex")));
+  half.on("error", () => {});
   const silent = connectTls({
     port,
     host: "127.0.0.1",
@@ -169,13 +173,13 @@ test("connections that say nothing, or little, end when their time is over", asy
     ca: context.ca,
     ALPNProtocols: ["h2"],
   });
+  silent.on("error", () => {});
   const headless = await openBare(port, context.ca);
   headless.write(frame(frameTypes.headers, flags.none, requestOf("/test/Stranger").subarray(0, 20), 1));
   const slow = await openBare(port, context.ca);
   slow.write(frame(frameTypes.headers, flags.endHeaders, requestOf("/test/Stranger"), 1));
   const drip = setInterval(() => slow.write(frame(frameTypes.data, flags.none, Buffer.alloc(1), 1)), 100);
   const sockets = [mute, half, silent, headless, slow];
-  for (const socket of sockets) socket.on("error", () => {});
   const wait = await meanwhile(context.good, within("all are closed", Promise.all(sockets.map(closed))));
   clearInterval(drip);
   for (const socket of sockets) socket.destroy();
