@@ -21,6 +21,7 @@ import {
 import { accessLogs } from "./access-log.js";
 import { packed } from "./encode.js";
 import { httpDefences } from "./http-defences.js";
+import { policyFilters } from "./policy/slots.js";
 import { fromStream } from "./tls.js";
 
 /** Set by the callee's proxy when its application could not be reached: the request is safe to try elsewhere. */
@@ -111,7 +112,12 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
       "name" in options.routes
         ? { case: "rds", value: { routeConfigName: options.routes.name, configSource: fromStream() } }
         : { case: "routeConfig", value: options.routes.inline },
-    httpFilters: [...(options.filters ?? []), ...(isInbound ? [] : perRouteFilters()), router()],
+    httpFilters: [
+      ...(isInbound ? policyFilters() : []),
+      ...(options.filters ?? []),
+      ...(isInbound ? [] : perRouteFilters()),
+      router(),
+    ],
     useRemoteAddress: false,
     ...normalization(options.mesh),
     ...httpDefences(),
