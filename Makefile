@@ -3,12 +3,12 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 
-.PHONY: run test unit component e2e lint format images proto tools bench clean packages
+.PHONY: run test unit component e2e lint audit sbom format images proto tools bench clean packages
 
 run: ready ## The main job with no cluster at hand
 	node --import tsx src/cli/main.ts run $(ARGS)
 
-test: ready packages lint ## Everything: lint, unit, component, end to end on a real Kubernetes
+test: ready packages lint audit ## Everything: lint, unit, component, end to end on a real Kubernetes
 	node --import tsx test/all.ts
 
 unit: ready
@@ -24,6 +24,12 @@ lint: ready
 	node_modules/.bin/tsc --noEmit
 	node_modules/.bin/biome check .
 	node_modules/.bin/depcruise --config .dependency-cruiser.json src
+
+audit: ready ## Known vulnerabilities of what is shipped, or a word that nobody could be asked
+	@node --import tsx deploy/tools/audit.ts
+
+sbom: ready packages ## What each image is made of, in CycloneDX, to dist/
+	@node --import tsx deploy/tools/sbom.ts
 
 format: ready
 	node_modules/.bin/biome check --write .

@@ -78,6 +78,8 @@ const start = async (size: MeshShape): Promise<ControlPlaneStart> => {
     source,
     secrets: createMemorySecrets(),
     authenticate,
+    // All proxies of a benchmark have one address.
+    newcomers: { perAddress: 100_000, total: 100_000 },
     admit: createInjector({
       revision: "default",
       injection: () => ({ template, values: { proxyImage: "heddle/proxyv2:1", initImage: "heddle/proxyv2:1" } }),

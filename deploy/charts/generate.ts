@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import type { Context, Manifest } from "../../src/cli/manifests/context.ts";
-import { renderAll } from "../../src/cli/manifests/render.ts";
+import { optionalKinds, renderAll } from "../../src/cli/manifests/render.ts";
 import { mapTree } from "../../src/cli/manifests/schema.ts";
 import { defaultValues, profiles, type Values, valueTree } from "../../src/cli/manifests/values.ts";
 import { version } from "../../src/cli/version.ts";
@@ -81,8 +81,8 @@ const files = (): ReadonlyMap<string, string> => {
     const { kind } = manifest;
     const name = kind === "ConfigMap" && "mesh" in (manifest["data"] as object) ? "mesh-configmap" : kind.toLowerCase();
     const body =
-      kind === "PodDisruptionBudget"
-        ? unless(".Values.controlPlane.podDisruptionBudget", template(manifest))
+      kind in optionalKinds
+        ? unless(`.Values.controlPlane.${optionalKinds[kind as keyof typeof optionalKinds]}`, template(manifest))
         : kind === "Namespace"
           ? // Helm itself makes the namespace that a release is installed into.
             unless(`ne .Release.Namespace "${manifest.metadata.name}"`, template(manifest))

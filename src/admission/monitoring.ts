@@ -15,6 +15,8 @@ export interface MonitoringServer {
   readonly close: () => Promise<void>;
 }
 
+const mostConnections = 256;
+
 /** Plain HTTP: /metrics for Prometheus, /ready (503 until ready) and /healthz for the kubelet. */
 export const startMonitoringServer = async (options: MonitoringServerOptions): Promise<MonitoringServer> => {
   const app = fastify({ requestTimeout: 10_000, forceCloseConnections: true, bodyLimit: 1024 });
@@ -27,6 +29,8 @@ export const startMonitoringServer = async (options: MonitoringServerOptions): P
     return reply.code(waiting.length === 0 ? 200 : 503).send({ ready: waiting.length === 0, waitingFor: waiting });
   });
   app.get("/healthz", async () => ({ healthy: true }));
+  app.server.maxConnections = mostConnections;
+  app.server.headersTimeout = 5000;
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
   return {

@@ -1,6 +1,10 @@
 import type { Server } from "node:https";
+import type { Socket } from "node:net";
 import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import { prepareValidation } from "../api/validate.js";
+import { type ConnectionLimits, type Dropped, limitConnections } from "../limits/connections.js";
+import { serverProtocols } from "../limits/tls.js";
+import { boundBodies } from "./bodies.js";
 import { type Verdict, writeReview } from "./envelope.js";
 import { type PodAdmission, readReview } from "./review.js";
 import { type Analyse, answerValidation } from "./validation.js";
@@ -25,6 +29,10 @@ export interface AdmissionServerOptions {
   /** Told of each answer; `seconds` from the decoded body to the verdict. */
   readonly observe?: (outcome: "allowed" | "refused" | "failed" | "invalid", seconds: number) => void;
   readonly failed?: (error: Error) => void;
+  readonly connections?: ConnectionLimits;
+  /** How long a client may take over its headers, and over a whole request. */
+  readonly patience?: { readonly headersMilliseconds: number; readonly requestMilliseconds: number };
+  readonly dropped?: Dropped;
 }
 
 export interface AdmissionServer {
@@ -36,11 +44,16 @@ export interface AdmissionServer {
 }
 
 const bodyLimit = 3 * 1024 * 1024;
+/** An API server has hundreds of requests under way when many pods are made, all from one address. */
+const defaultConnections: ConnectionLimits = { perAddress: 512, total: 1024 };
+const defaultPatience = { headersMilliseconds: 5000, requestMilliseconds: 10_000 };
+const handshakeMilliseconds = 5000;
+const largestHeaders = 16 * 1024;
 
 const tlsOf = (certificate: ServingCertificate) => ({
   cert: certificate.certificateChainPem,
   key: certificate.privateKeyPem,
-  minVersion: "TLSv1.2" as const,
+  ...serverProtocols,
 });
 
 const readParameters = (path: string): ReadonlyMap<string, string> | undefined => {
@@ -126,22 +139,32 @@ const answerValidate = (options: AdmissionServerOptions, body: unknown, reply: F
  * the certificate does not fit its key.
  */
 export const startAdmissionServer = async (options: AdmissionServerOptions): Promise<AdmissionServer> => {
+  const { headersMilliseconds, requestMilliseconds } = options.patience ?? defaultPatience;
   const app = fastify({
-    https: tlsOf(options.certificate),
+    https: {
+      ...tlsOf(options.certificate),
+      handshakeTimeout: handshakeMilliseconds,
+      maxHeaderSize: largestHeaders,
+      connectionsCheckingInterval: 500,
+    },
     bodyLimit,
     // Fastify's own JSON parser refuses __proto__ and constructor.prototype with 400.
     onProtoPoisoning: "error",
     onConstructorPoisoning: "error",
-    requestTimeout: 10_000,
+    requestTimeout: requestMilliseconds,
     connectionTimeout: 0,
     keepAliveTimeout: 90_000,
+    maxRequestsPerSocket: 10_000,
     forceCloseConnections: "idle",
     routerOptions: { maxParamLength: 2048 },
   });
   app.removeContentTypeParser("text/plain");
   const server = app.server as unknown as Server;
-  server.headersTimeout = 10_000;
+  server.headersTimeout = headersMilliseconds;
   server.on("tlsClientError", () => undefined);
+  const connections = limitConnections(options.connections ?? defaultConnections, options.dropped);
+  server.prependListener("connection", (socket: Socket) => void connections.enter(socket));
+  boundBodies(app as unknown as FastifyInstance, bodyLimit);
   answerErrors(app as unknown as FastifyInstance, options);
   app.post("/inject", (request, reply) => answer(options, request.body, "", reply as unknown as FastifyReply));
   app.post<{ Params: { "*": string } }>("/inject/*", (request, reply) =>

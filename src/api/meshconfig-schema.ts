@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 import { extensionProvidersSchema } from "./extension-provider.js";
+import { MeshTlsSchema } from "./meshconfig-tls.js";
 import { ConnectionPoolSettings, TcpKeepalive } from "./networking/connection-pool.js";
 import { localityLbSettingSchema } from "./networking/load-balancer.js";
 import { outlierDetectionSchema } from "./networking/outlier-detection.js";
@@ -53,6 +54,8 @@ export const MeshConfigSchema = Type.Object(
         { ...closed, description: "Each block holds where a DestinationRule has none of its own." },
       ),
     ),
+    meshMTLS: Type.Optional(MeshTlsSchema),
+    tlsDefaults: Type.Optional(MeshTlsSchema),
     h2UpgradePolicy: Type.Optional(Type.Enum(["DO_NOT_UPGRADE", "UPGRADE"])),
     accessLogFile: Type.Optional(
       Type.String({ description: "Path that proxies log requests to, such as /dev/stdout." }),
@@ -84,6 +87,6 @@ export const unusedMeshConfigFields: ReadonlySet<string> = new Set([
   ],
   ...["enableEnvoyAccessLogService", "enablePrometheusMerge", "enableTracing", "hboneIdleTimeout"],
   ...["inboundClusterStatName", "ingressClass", "ingressControllerMode", "ingressSelector", "ingressService"],
-  ...["meshMTLS", "outboundClusterStatName", "proxyHttpPort", "proxyInboundListenPort", "proxyListenPort"],
-  ...["serviceEntryVisibility", "serviceScopeConfigs", "serviceSettings", "tlsDefaults", "verifyCertificateAtClient"],
+  ...["outboundClusterStatName", "proxyHttpPort", "proxyInboundListenPort", "proxyListenPort"],
+  ...["serviceEntryVisibility", "serviceScopeConfigs", "serviceSettings", "verifyCertificateAtClient"],
 ]);

@@ -3,6 +3,7 @@ import { checkExtensionProviders, type ExtensionProvider } from "./extension-pro
 import { error, errorIf, show, warning } from "./findings.js";
 import type { Finding } from "./kind.js";
 import { type MeshConfigFields, MeshConfigSchema, unusedMeshConfigFields } from "./meshconfig-schema.js";
+import { checkMeshTls, defaultMeshTls, type MeshTls, resolveMeshTls } from "./meshconfig-tls.js";
 import { checkExportTo, domainFault, labelNameFault } from "./names.js";
 import { checkConnectionPool } from "./networking/connection-pool.js";
 import { checkLocality } from "./networking/locality-check.js";
@@ -39,6 +40,10 @@ export interface MeshConfig {
   readonly pathNormalization: PathNormalization;
   readonly defaultHttpRetryPolicy: MeshConfigFields["defaultHttpRetryPolicy"];
   readonly defaultTrafficPolicy: MeshConfigFields["defaultTrafficPolicy"];
+  /** Of mutual TLS within the mesh. */
+  readonly meshMTLS: MeshTls;
+  /** Of TLS to servers that are not of the mesh's making. */
+  readonly tlsDefaults: MeshTls;
   readonly h2UpgradePolicy: "DO_NOT_UPGRADE" | "UPGRADE";
   /** "" for none. */
   readonly accessLogFile: string;
@@ -70,6 +75,8 @@ export const defaultMeshConfig: MeshConfig = {
   pathNormalization: "BASE",
   defaultHttpRetryPolicy: undefined,
   defaultTrafficPolicy: undefined,
+  meshMTLS: defaultMeshTls,
+  tlsDefaults: defaultMeshTls,
   h2UpgradePolicy: "DO_NOT_UPGRADE",
   accessLogFile: "",
   accessLogFormat: "",
@@ -115,6 +122,8 @@ const check = (fields: MeshConfigFields): readonly Finding[] => [
   ),
   ...checkRetries(fields.defaultHttpRetryPolicy, undefined, `${root}.defaultHttpRetryPolicy`),
   ...checkExtensionProviders(fields.extensionProviders, `${root}.extensionProviders`),
+  ...checkMeshTls(`${root}.meshMTLS`, fields.meshMTLS),
+  ...checkMeshTls(`${root}.tlsDefaults`, fields.tlsDefaults),
   // Outlier detection, without which failover does nothing, is each DestinationRule's.
   ...checkLocality(`${root}.localityLbSetting`, fields.localityLbSetting, true),
 ];
@@ -148,6 +157,8 @@ const resolve = (fields: MeshConfigFields, clusterDomain: string): MeshConfig =>
     pathNormalization: normalization === "DEFAULT" ? "BASE" : normalization,
     defaultHttpRetryPolicy: fields.defaultHttpRetryPolicy,
     defaultTrafficPolicy: fields.defaultTrafficPolicy,
+    meshMTLS: resolveMeshTls(fields.meshMTLS),
+    tlsDefaults: resolveMeshTls(fields.tlsDefaults),
     h2UpgradePolicy: fields.h2UpgradePolicy ?? defaultMeshConfig.h2UpgradePolicy,
     accessLogFile: fields.accessLogFile ?? "",
     accessLogFormat: fields.accessLogFormat ?? "",

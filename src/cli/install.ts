@@ -24,7 +24,7 @@ const groups: readonly { readonly title: string; readonly kinds: readonly string
     kinds: ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
   },
   { title: "Configuration", kinds: ["ConfigMap"] },
-  { title: "Control plane", kinds: ["Service", "PodDisruptionBudget", "Deployment"] },
+  { title: "Control plane", kinds: ["Service", "PodDisruptionBudget", "NetworkPolicy", "Deployment"] },
   { title: "Webhooks", kinds: ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] },
 ];
 

@@ -20,6 +20,7 @@ import {
 } from "../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { accessLogs } from "./access-log.js";
 import { packed } from "./encode.js";
+import { httpDefences } from "./http-defences.js";
 import type { Init } from "./init.js";
 import { policyFilters } from "./policy/slots.js";
 import { fromStream } from "./tls.js";
@@ -121,6 +122,7 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
     ],
     useRemoteAddress: false,
     ...normalization(options.mesh),
+    ...httpDefences(),
     accessLog: accessLogs(options.mesh),
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
     upgradeConfigs: [{ upgradeType: "websocket" }],

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../api/meshconfig.js";
+import { defaultMeshTls, type MeshTls } from "../api/meshconfig-tls.js";
 import { type TransportSocket, TransportSocketSchema } from "../proto/envoy/config/core/v3/base_pb.js";
 import { ApiVersion, type ConfigSource, ConfigSourceSchema } from "../proto/envoy/config/core/v3/config_source_pb.js";
 import { ProxyProtocolConfig_Version } from "../proto/envoy/config/core/v3/proxy_protocol_pb.js";
@@ -40,6 +41,7 @@ export const meshTcpAlpn = ["istio-peer-exchange", "istio"] as const;
 
 /** The mesh's trust domain, and others that mean the same. */
 export type TrustedDomains = Pick<MeshConfig, "trustDomain" | "trustDomainAliases">;
+type ServerSettings = TrustedDomains & Partial<Pick<MeshConfig, "meshMTLS">>;
 
 export const trustDomainsOf = ({ trustDomain, trustDomainAliases }: TrustedDomains): readonly string[] => [
   trustDomain,
@@ -52,10 +54,23 @@ export interface SanMatch {
   readonly value: string;
 }
 
-const commonContext = (alpnProtocols: readonly string[], peers: readonly SanMatch[]): CommonTlsContext =>
+const parametersOf = ({ minProtocolVersion, cipherSuites, ecdhCurves }: MeshTls) => ({
+  tlsMinimumProtocolVersion:
+    minProtocolVersion === "TLSV1_3" ? TlsParameters_TlsProtocol.TLSv1_3 : TlsParameters_TlsProtocol.TLSv1_2,
+  // A client's own default ends at 1.2.
+  tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+  cipherSuites: [...cipherSuites],
+  ecdhCurves: [...ecdhCurves],
+});
+
+const commonContext = (
+  alpnProtocols: readonly string[],
+  peers: readonly SanMatch[],
+  settings: MeshTls = defaultMeshTls,
+): CommonTlsContext =>
   create(CommonTlsContextSchema, {
     alpnProtocols: [...alpnProtocols],
-    tlsParams: { tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_2 },
+    tlsParams: parametersOf(settings),
     tlsCertificateSdsSecretConfigs: [{ name: "default", sdsConfig: fromStream() }],
     validationContextType: {
       case: "combinedValidationContext",
@@ -74,7 +89,7 @@ const commonContext = (alpnProtocols: readonly string[], peers: readonly SanMatc
 const tlsSocket = "envoy.transport_sockets.tls";
 
 /** Takes only clients with a certificate of one of the trust domains. */
-export const serverTls = (mesh: TrustedDomains, alpnProtocols: readonly string[]): TransportSocket =>
+export const serverTls = (mesh: ServerSettings, alpnProtocols: readonly string[]): TransportSocket =>
   create(TransportSocketSchema, {
     name: tlsSocket,
     configType: {
@@ -86,6 +101,7 @@ export const serverTls = (mesh: TrustedDomains, alpnProtocols: readonly string[]
           commonTlsContext: commonContext(
             alpnProtocols,
             trustDomainsOf(mesh).map((domain) => ({ case: "prefix" as const, value: `spiffe://${domain}/` })),
+            mesh.meshMTLS,
           ),
         }),
       ),
@@ -93,14 +109,19 @@ export const serverTls = (mesh: TrustedDomains, alpnProtocols: readonly string[]
   });
 
 /** Takes only a server whose SPIFFE id is one of `peers`. */
-export const clientTls = (sni: string, alpnProtocols: readonly string[], peers: readonly SanMatch[]): TransportSocket =>
+export const clientTls = (
+  sni: string,
+  alpnProtocols: readonly string[],
+  peers: readonly SanMatch[],
+  settings?: MeshTls,
+): TransportSocket =>
   create(TransportSocketSchema, {
     name: tlsSocket,
     configType: {
       case: "typedConfig",
       value: packed(
         UpstreamTlsContextSchema,
-        create(UpstreamTlsContextSchema, { sni, commonTlsContext: commonContext(alpnProtocols, peers) }),
+        create(UpstreamTlsContextSchema, { sni, commonTlsContext: commonContext(alpnProtocols, peers, settings) }),
       ),
     },
   });
@@ -125,6 +146,7 @@ export interface OriginationOptions {
   /** "" for none, or for the one that the request names. */
   readonly sni: string;
   readonly alpnProtocols: readonly string[];
+  readonly settings: MeshTls;
   /** What the client presents; none for one-sided TLS. */
   readonly certificate: CertificateFiles | undefined;
   /** Whom to believe; undefined to believe anyone. */
@@ -154,10 +176,7 @@ export const originateTls = (options: OriginationOptions): TransportSocket => {
           sni,
           commonTlsContext: {
             alpnProtocols: [...alpnProtocols],
-            tlsParams: {
-              tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_2,
-              tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
-            },
+            tlsParams: parametersOf(options.settings),
             ...(certificate === undefined
               ? {}
               : {

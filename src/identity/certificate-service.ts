@@ -6,6 +6,7 @@ import {
   status,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { createRateLimit } from "../limits/rate-limit.js";
 import {
   type IstioCertificateRequest,
   IstioCertificateRequestSchema,
@@ -13,7 +14,6 @@ import {
   IstioCertificateResponseSchema,
 } from "../proto/istio/v1/auth/ca_pb.js";
 import { type CertificateAuthority, spiffeId } from "./authority.js";
-import { createRateLimit } from "./rate-limit.js";
 import { readSigningRequest, SigningRequestFault } from "./signing-request.js";
 import { TokenRefusal, type VerifiedPod } from "./token.js";
 import { splitCertificates } from "./x509.js";
@@ -24,7 +24,8 @@ export type SigningOutcome = "issued" | "unauthenticated" | "malformed" | "refus
 export interface CertificateServiceOptions {
   /** Asked at each request, so that a new authority takes effect at once. */
   readonly authority: () => CertificateAuthority;
-  readonly authenticate: (token: string) => Promise<VerifiedPod>;
+  /** `address` is where the request comes from. */
+  readonly authenticate: (token: string, address: string) => Promise<VerifiedPod>;
   readonly trustDomain: string;
   /** Seconds; what a request that names no lifetime gets, and the most that any gets. */
   readonly longestLifetime: number;
@@ -55,6 +56,9 @@ const outcomes: ReadonlyMap<status, SigningOutcome> = new Map([
 const bearerOf = (header: unknown): string =>
   typeof header === "string" && /^bearer /i.test(header) ? header.slice("Bearer ".length).trim() : "";
 
+/** The peer is `address:port`. */
+const addressOf = (peer: string): string => peer.slice(0, peer.lastIndexOf(":"));
+
 /** A ztunnel asks in this way for another workload's identity. */
 const impersonates = (request: IstioCertificateRequest): boolean =>
   request.metadata !== undefined && Object.hasOwn(request.metadata, "ImpersonatedIdentity");
@@ -68,11 +72,11 @@ type Call = ServerUnaryCall<IstioCertificateRequest, IstioCertificateResponse>;
 export const createCertificateService = (
   options: CertificateServiceOptions,
 ): { readonly definition: ServiceDefinition; readonly implementation: UntypedServiceImplementation } => {
-  const mayAsk = createRateLimit(options.limit ?? { burst: 10, perSecond: 0.2 });
+  const requests = createRateLimit(options.limit ?? { burst: 10, perSecond: 0.2 });
 
   const authenticate = async (call: Call): Promise<VerifiedPod> => {
     try {
-      return await options.authenticate(bearerOf(call.metadata.get("authorization")[0]));
+      return await options.authenticate(bearerOf(call.metadata.get("authorization")[0]), addressOf(call.getPeer()));
     } catch (error) {
       if (error instanceof TokenRefusal) throw new Refusal(status.UNAUTHENTICATED, error.message);
       throw new Refusal(status.UNAVAILABLE, "the token could not be verified; try again");
@@ -82,7 +86,7 @@ export const createCertificateService = (
   const sign = async (call: Call): Promise<{ readonly id: string; readonly chain: readonly string[] }> => {
     const pod = await authenticate(call);
     const id = spiffeId(options.trustDomain, pod.namespace, pod.serviceAccount);
-    if (!mayAsk(pod.podUid))
+    if (!requests.take(pod.podUid))
       throw new Refusal(
         status.RESOURCE_EXHAUSTED,
         `too many requests of pod ${pod.namespace}/${pod.podName}; keep the certificate until half its lifetime is over`,

@@ -141,7 +141,19 @@ const bootstrapOf = (input: BootstrapInput): object => ({
   admin: { address: { socket_address: { address: "127.0.0.1", port_value: adminPort } } },
   // Envoy's own 100 is less than a list of a few paths takes; one larger would cost all routes beside it.
   layered_runtime: {
-    layers: [{ name: "mesh", static_layer: { "re2.max_program_size.error_level": largestRegexProgram } }],
+    layers: [
+      {
+        name: "mesh",
+        static_layer: {
+          "re2.max_program_size.error_level": largestRegexProgram,
+          // A connection that sends requests without end lets others have their turn.
+          "http.max_requests_per_io_cycle": 32,
+          // One that resets half of so many streams within a second of their beginning is closed.
+          "overload.premature_reset_total_stream_count": 500,
+          "overload.premature_reset_min_stream_lifetime_seconds": 1,
+        },
+      },
+    ],
   },
   // Of the scopes that allow it: statistics of plaintext callers who have not come for so long, or up to twice as long.
   stats_eviction_interval: "86400s",

@@ -32,6 +32,7 @@ export const httpListener = (
             "@type":
               "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             stat_prefix: name,
+            request_headers_timeout: "10s",
             route_config: { virtual_hosts: [{ name, domains: ["*"], routes }] },
             http_filters: [
               ...filters,

@@ -10,6 +10,7 @@ import { createCertificateService } from "../identity/certificate-service.js";
 import { type LiveAuthority, openLiveAuthority } from "../identity/live-authority.js";
 import { createWorkloadCertificates } from "../identity/workload.js";
 import type { KeyCounts } from "../keys/keeper.js";
+import type { NewcomerLimits } from "../limits/newcomers.js";
 import { noProxyConfigs, type ProxyConfigs, withProxyConfigs } from "../model/proxy-config.js";
 import type { Authenticate } from "../serve/configuration.js";
 import { startXdsServer, type XdsObserver, type XdsServer } from "../serve/server.js";
@@ -41,6 +42,8 @@ export interface ControlPlaneOptions {
   readonly observe?: ControlPlaneObserver;
   readonly rotation?: RotationSettings;
   readonly issuerKeys?: IssuerKeySettings;
+  /** Of xDS connections that have shown no good token yet. */
+  readonly newcomers?: Partial<NewcomerLimits>;
 }
 
 /** What happens when another authority takes over. */
@@ -184,6 +187,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     host: options.host,
     port: options.webhookPort,
     certificate,
+    ...(options.observe?.dropped === undefined ? {} : { dropped: options.observe.dropped }),
     admit: options.admit(compiler, () => proxyConfigs),
     analyse: createAnalyse(compiler),
     failed: (error) => logger.error({ error: error.message }, "an admission failed"),
@@ -206,6 +210,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     }),
     certificate,
     logger,
+    ...(options.newcomers === undefined ? {} : { newcomers: options.newcomers }),
     services: [
       createCertificateService({
         authority: () => authority,

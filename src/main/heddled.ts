@@ -5,6 +5,7 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { startInspectionServer } from "../admission/inspection.js";
 import { startMonitoringServer } from "../admission/monitoring.js";
 import { operatorSecret, selfMadeSecret } from "../identity/authority-secret.js";
+import { limitRefusals } from "../identity/refusal-limit.js";
 import { createTokenAuthenticator } from "../identity/token.js";
 import { trustSecret } from "../identity/trust-secret.js";
 import { createApiClient } from "../watch/api-client.js";
@@ -77,7 +78,7 @@ plane = await startControlPlane({
   mesh: settings.mesh,
   source: watchKubernetes(kubeConfig, { failed: watchFailed }),
   secrets: adapters.secrets,
-  authenticate: createTokenAuthenticator(adapters.reviewToken, tokenAudience),
+  authenticate: limitRefusals(createTokenAuthenticator(adapters.reviewToken, tokenAudience)),
   admit: createInjector({
     revision: settings.revision,
     injection: live.injection,

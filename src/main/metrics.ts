@@ -16,6 +16,12 @@ export const createObserver = (
     registers,
   });
   const refused = new Counter({ name: "heddle_xds_refused_total", help: "Refused xDS streams", registers });
+  const dropped = new Counter({
+    name: "heddle_connections_dropped_total",
+    help: "Connections closed before it was known whose they were, or for there being too many",
+    labelNames: ["reason"],
+    registers,
+  });
   const badConfigMap = new Gauge({
     name: "heddle_configmap_rejected",
     help: "1 while the ConfigMap cannot be used, so that what it said last holds",
@@ -46,5 +52,6 @@ export const createObserver = (
     acked: (type) => answers.inc({ type, answer: "ack" }),
     nacked: (type) => answers.inc({ type, answer: "nack" }),
     refused: () => refused.inc(),
+    dropped: (reason) => dropped.inc({ reason }),
   };
 };

@@ -37,5 +37,8 @@ export interface ConfigurationSource {
   readonly nacked: (proxy: ProxyIdentity, type: TypeUrl, names: readonly string[], message: string) => void;
 }
 
-/** Verifies a bearer token; rejects with an error whose message is fit for the client and holds no secret. */
-export type Authenticate = (token: string) => Promise<ProxyIdentity>;
+/**
+ * Verifies a bearer token that came from this address; rejects with an error whose message is fit for the client and
+ * holds no secret.
+ */
+export type Authenticate = (token: string, address: string) => Promise<ProxyIdentity>;

@@ -3,6 +3,9 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { type ServiceDefinition, status, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import type { TypeUrl } from "../compile/resources.js";
+import type { Dropped } from "../limits/connections.js";
+import type { NewcomerLimits } from "../limits/newcomers.js";
+import { createRateLimit } from "../limits/rate-limit.js";
 import {
   type DeltaDiscoveryRequest,
   DeltaDiscoveryRequestSchema,
@@ -26,6 +29,8 @@ export interface XdsServerOptions {
   readonly certificate: ServingCertificate;
   readonly logger: Logger;
   readonly observe?: XdsObserver;
+  /** Of connections that have shown no good token yet. */
+  readonly newcomers?: Partial<NewcomerLimits>;
   /** Further services on the same port, unary methods only. */
   readonly services?: readonly {
     readonly definition: ServiceDefinition;
@@ -40,6 +45,8 @@ export interface XdsObserver {
   readonly acked: (type: TypeUrl) => void;
   readonly nacked: (type: TypeUrl) => void;
   readonly refused: () => void;
+  /** A connection was closed because there were too many, or it took too long or too much to say whose it is. */
+  readonly dropped?: Dropped;
 }
 
 export interface XdsServer {
@@ -56,6 +63,8 @@ export interface XdsServer {
 
 const largestRequest = 8 << 20;
 const attachMilliseconds = 30_000;
+/** Streams of one pod at the same time: those before may not have ended yet for a server that does not know it. */
+const mostStreamsOfPod = 4;
 /** Requests of one stream that may wait for their turn before it is read no further. */
 const mostWaiting = 16;
 
@@ -63,6 +72,8 @@ const deltaAggregatedResourcesPath = "/envoy.service.discovery.v3.AggregatedDisc
 
 const bearerOf = ({ authorization = "" }: IncomingHttpHeaders): string =>
   authorization.startsWith("Bearer ") ? authorization.slice("Bearer ".length) : "";
+
+const addressOf = (peer: string): string => peer.slice(0, peer.lastIndexOf(":"));
 
 /** The pod a node id names: `sidecar~<ip>~<pod>.<namespace>~<domain>`. It is compared with the token, never believed. */
 const contradicts = (nodeId: string, proxy: ProxyIdentity): boolean => {
@@ -86,6 +97,23 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
   const pace = createPacer({ turnMilliseconds: 10, most: Number.POSITIVE_INFINITY });
   const paceOpening = createPacer({ turnMilliseconds: 10, most: 16 });
   let streams = 0;
+  const callsOfPods = new Map<string, Set<GrpcCall>>();
+  // Who is refused without end does not fill the log.
+  const refusalLogs = createRateLimit({ burst: 20, perSecond: 0.2 });
+
+  /** Notes a stream of this pod until it has ended, and ends its oldest one if there are too many. */
+  const track = (call: GrpcCall, podUid: string, ended: AbortSignal): void => {
+    const calls = callsOfPods.get(podUid) ?? new Set();
+    callsOfPods.set(podUid, calls);
+    calls.add(call);
+    ended.addEventListener("abort", () => {
+      calls.delete(call);
+      if (calls.size === 0 && callsOfPods.get(podUid) === calls) callsOfPods.delete(podUid);
+    });
+    const [oldest] = calls;
+    if (calls.size > mostStreamsOfPod)
+      oldest?.end(status.RESOURCE_EXHAUSTED, "the pod has opened too many streams; this was its oldest");
+  };
 
   /** Authenticates and attaches; undefined if the call has ended or was refused meanwhile. */
   const open = async (
@@ -95,15 +123,18 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
   ): Promise<DeltaStream | undefined> => {
     const refuse = (code: status, why: string): undefined => {
       observe?.refused();
-      logger.warn({ peer: call.peer, why }, "refused an xDS stream");
+      if (refusalLogs.take(addressOf(call.peer))) logger.warn({ peer: call.peer, why }, "refused an xDS stream");
       call.end(code, why);
     };
     let proxy: ProxyIdentity;
     try {
-      proxy = await options.authenticate(bearerOf(call.headers));
+      proxy = await options.authenticate(bearerOf(call.headers), addressOf(call.peer));
     } catch (error) {
       return refuse(status.UNAUTHENTICATED, (error as Error).message);
     }
+    if (ended.aborted) return undefined;
+    call.authenticated();
+    track(call, proxy.podUid, ended);
     const request = await first;
     if (request === undefined || ended.aborted) return undefined;
     if (contradicts(request.node?.id ?? "", proxy))
@@ -232,6 +263,7 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
   const server = await startGrpcServer({
     ...options,
     largestRequest,
+    ...(observe?.dropped === undefined ? {} : { dropped: observe.dropped }),
     methods: new Map([
       [deltaAggregatedResourcesPath, deltaAggregatedResources],
       ...(options.services ?? []).flatMap(({ definition, implementation }) => [

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
-import { connect, type TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { status } from "@grpc/grpc-js";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -8,16 +8,7 @@ import { openAuthority } from "../../src/identity/authority.js";
 import { createMemorySecrets } from "../../src/identity/memory-secrets.js";
 import { framed } from "../../src/serve/grpc/framing.js";
 import { type GrpcMethod, startGrpcServer } from "../../src/serve/grpc/server.js";
-
-const frameTypes = { settings: 4, ping: 6, goaway: 7 } as const;
-
-const frame = (type: number, flags: number, payload: Buffer): Buffer => {
-  const header = Buffer.alloc(9);
-  header.writeUIntBE(payload.length, 0, 3);
-  header[3] = type;
-  header[4] = flags;
-  return Buffer.concat([header, payload]);
-};
+import { frame, frameTypes, openBare } from "./support/bare-http2.js";
 
 const noMethod: GrpcMethod = () => {
   throw new Error("nobody calls it");
@@ -27,22 +18,10 @@ const start = async (method = noMethod) => {
   const authority = await openAuthority(createMemorySecrets(), "cluster.local");
   const certificate = await authority.issue({ dnsNames: ["localhost"] }, 3600);
   const server = await startGrpcServer({
-    ...{ host: "127.0.0.1", port: 0, certificate, largestRequest: 1 << 20, pingMilliseconds: 30 },
+    ...{ host: "127.0.0.1", port: 0, certificate, largestRequest: 1 << 20, sessions: { pingMilliseconds: 30 } },
     methods: new Map([["/test/Method", method]]),
   });
   return { server, ca: authority.rootsPem };
-};
-
-/** A connection of bare HTTP/2 frames, which keeps its end open whatever the server does. */
-const openBare = async (port: number, ca: string) => {
-  const options = { port, host: "127.0.0.1", servername: "localhost", ca, ALPNProtocols: ["h2"], allowHalfOpen: true };
-  const socket: TLSSocket = connect(options);
-  socket.on("error", () => undefined);
-  await once(socket, "secureConnect");
-  socket.write(
-    Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(frameTypes.settings, 0, Buffer.alloc(0))]),
-  );
-  return socket;
 };
 
 /** Resolves after this many pings, each of which is answered. */

@@ -10,6 +10,7 @@ import { createMemorySecrets } from "../../src/identity/memory-secrets.js";
 import { createTokenAuthenticator } from "../../src/identity/token.js";
 import { startXdsServer } from "../../src/serve/server.js";
 import { openXdsStream } from "./support/clients.js";
+import { within } from "./support/heddled.js";
 import { createTokenIssuer } from "./support/tokens.js";
 
 const tokens = createTokenIssuer();
@@ -102,6 +103,32 @@ test("a stream needs a valid token and the node id of its own pod; nothing secre
     }
     assert.is(log().match(/refused an xDS stream/g)?.length, cases.length - 1);
     assert.not.match(log(), /eyJ|SECRET|PRIVATE KEY/);
+  } finally {
+    await server.stop();
+  }
+});
+
+test("a pod has four streams; one more ends its oldest", async () => {
+  const { server, authority } = await start();
+  const open = async (pod: string) => {
+    const token = tokens.issue({ ...cart, pod, uid: pod });
+    const stream = openXdsStream(`localhost:${server.port}`, authority.rootsPem, token);
+    const answered = new Promise((resolve) => stream.call.once("data", resolve));
+    stream.send({ typeUrl: typeUrls.cluster, node: { id: nodeOf(pod) } });
+    await within("a stream is answered", answered);
+    return stream;
+  };
+  try {
+    const other = await open("other-1");
+    const streams = [];
+    for (let count = 0; count < 5; count++) streams.push(await open("cart-1"));
+    const { code, details } = await within("the oldest ends", streams[0]!.ended);
+    assert.is(code, status.RESOURCE_EXHAUSTED);
+    assert.match(details, "oldest");
+    const rest = Promise.race([...streams.slice(1), other].map(({ ended }) => ended.then(() => "ended")));
+    const again = await open("other-2");
+    assert.is(await Promise.race([rest, Promise.resolve("open")]), "open");
+    for (const stream of [...streams, other, again]) stream.close();
   } finally {
     await server.stop();
   }

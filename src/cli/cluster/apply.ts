@@ -11,6 +11,7 @@ export const managedKinds = [
   ["admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"],
   ["apps/v1", "Deployment"],
   ["policy/v1", "PodDisruptionBudget"],
+  ["networking.k8s.io/v1", "NetworkPolicy"],
   ["v1", "Service"],
   ["v1", "ConfigMap"],
   ["rbac.authorization.k8s.io/v1", "RoleBinding"],

@@ -25,6 +25,8 @@ export const access = (context: Context): readonly Manifest[] => [
     apiVersion: "v1",
     kind: "ServiceAccount",
     metadata: { name: `heddled${context.suffix}`, namespace, labels: labelsOf(context) },
+    // Only heddled's own pods, which ask for it, get its token.
+    automountServiceAccountToken: false,
   },
   ...role(context, "ClusterRole", [
     { apiGroups: [""], resources: ["namespaces", "nodes", "pods", "services"], verbs: read },
@@ -74,6 +76,12 @@ export const access = (context: Context): readonly Manifest[] => [
       resourceNames: [`istio${context.suffix}`, `istio-sidecar-injector${context.suffix}`],
       verbs: read,
     },
-    { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] },
+    { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["create"] },
+    {
+      apiGroups: ["coordination.k8s.io"],
+      resources: ["leases"],
+      resourceNames: [`heddled${context.suffix}-status`],
+      verbs: ["get", "update"],
+    },
   ]),
 ];

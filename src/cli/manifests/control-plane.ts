@@ -1,13 +1,13 @@
 import { injectionConfiguration, meshConfiguration } from "./configuration.js";
 import { type Context, labelsOf, type Manifest, namespace } from "./context.js";
 
-const ports = [
+export const ports = [
   { name: "https-webhook", port: 443, targetPort: 15017, appProtocol: "https" },
   { name: "grpc-xds", port: 15012, targetPort: 15012, appProtocol: "tls" },
   { name: "http-monitoring", port: 15014, targetPort: 15014, appProtocol: "http" },
 ] as const;
 
-const selectorOf = ({ values }: Context) => ({ app: "heddled", "istio.io/rev": values.revision });
+export const selectorOf = ({ values }: Context) => ({ app: "heddled", "istio.io/rev": values.revision });
 
 const metadataOf = (context: Context) => ({
   name: `heddled${context.suffix}`,
@@ -125,6 +125,8 @@ export const deployment = (context: Context): Manifest => {
         },
         spec: {
           serviceAccountName: `heddled${suffix}`,
+          automountServiceAccountToken: true,
+          enableServiceLinks: false,
           imagePullSecrets: values.imagePullSecrets,
           nodeSelector: values.controlPlane.nodeSelector,
           tolerations: values.controlPlane.tolerations,

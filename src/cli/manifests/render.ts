@@ -3,6 +3,7 @@ import { injectionConfiguration, meshConfiguration } from "./configuration.js";
 import { type Context, contextOf, type Manifest, managedBy, namespace } from "./context.js";
 import { deployment, disruptionBudget, service } from "./control-plane.js";
 import { customResourceDefinitions } from "./definitions.js";
+import { networkPolicy } from "./network-policy.js";
 import { validator } from "./validator.js";
 import type { Values } from "./values.js";
 import { webhooks } from "./webhook.js";
@@ -30,12 +31,17 @@ export const renderAll = (context: Context): readonly Manifest[] => [
   injectionConfiguration(context),
   service(context),
   disruptionBudget(context),
+  networkPolicy(context),
   deployment(context),
   webhooks(context),
   validator(context),
 ];
 
+/** Kinds that an installation may do without, and the value of `controlPlane` that says so. */
+export const optionalKinds = { PodDisruptionBudget: "podDisruptionBudget", NetworkPolicy: "networkPolicy" } as const;
+
 export const renderManifests = (values: Values): readonly Manifest[] =>
   renderAll(contextOf(values)).filter(
-    ({ kind }) => kind !== "PodDisruptionBudget" || values.controlPlane.podDisruptionBudget,
+    ({ kind }) =>
+      !Object.hasOwn(optionalKinds, kind) || values.controlPlane[optionalKinds[kind as keyof typeof optionalKinds]],
   );

@@ -36,6 +36,7 @@ export const valueTree = {
   controlPlane: {
     replicas: { kind: "integer", default: 2, minimum: 1, maximum: 100, hint: "the number of replicas" },
     podDisruptionBudget: { kind: "boolean", default: true, hint: "true or false" },
+    networkPolicy: { kind: "boolean", default: true, hint: "true or false" },
     resources: resources({ cpu: "200m", memory: "256Mi" }),
     logLevel: {
       kind: "choice",

@@ -68,6 +68,7 @@ const meshTls = (options: OutboundClusterOptions, protocol: Protocol, tls?: Clie
     tls?.sni || sniOf(service.host, port.port, subset),
     alpnOf(protocol, policy),
     tls === undefined ? peersOf(service, endpoints, mesh) : explicitPeers(tls, options),
+    mesh.meshMTLS,
   );
 };
 
@@ -92,6 +93,7 @@ const ownTls = (options: OutboundClusterOptions, protocol: Protocol, tls: Client
       transportSocket: originateTls({
         sni: sni || assumed,
         alpnProtocols: protocol === "http2" ? ["h2"] : [],
+        settings: options.mesh.tlsDefaults,
         certificate:
           tls.mode === "MUTUAL" ? { certificateChain: tls.clientCertificate!, privateKey: tls.privateKey! } : undefined,
         verification: isVerified

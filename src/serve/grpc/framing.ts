@@ -11,7 +11,10 @@ export class FramingFault extends Error {
 }
 
 /** Cuts a byte stream into gRPC's length-prefixed messages. `take` gets each; throws FramingFault. */
-export const createMessageReader = (largest: number, take: (message: Buffer) => void): ((chunk: Buffer) => void) => {
+export const createMessageReader = (
+  largest: () => number,
+  take: (message: Buffer) => void,
+): ((chunk: Buffer) => void) => {
   let chunks: Buffer[] = [];
   let size = 0;
   let wanted = prefixLength;
@@ -23,7 +26,7 @@ export const createMessageReader = (largest: number, take: (message: Buffer) => 
       chunks = [bytes];
       const length = bytes.readUInt32BE(1);
       if (bytes[0] !== 0) throw new FramingFault("a request is compressed; send it with grpc-encoding: identity");
-      if (length > largest) throw new FramingFault(`a request of ${length} bytes; ${largest} are the most`, true);
+      if (length > largest()) throw new FramingFault(`a request of ${length} bytes; ${largest()} are the most`, true);
       wanted = prefixLength + length;
       if (size < wanted) return;
       const message = bytes.subarray(prefixLength, wanted);

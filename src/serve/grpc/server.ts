@@ -7,8 +7,12 @@ import {
 } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { status } from "@grpc/grpc-js";
+import type { Dropped } from "../../limits/connections.js";
+import { limitNewcomers, type NewcomerLimits } from "../../limits/newcomers.js";
+import { serverProtocols } from "../../limits/tls.js";
 import { createPacer } from "../pace.js";
 import { createMessageReader, FramingFault } from "./framing.js";
+import { defaultSessionLimits, type SessionLimits, superviseSession } from "./sessions.js";
 
 /** One call. All of it is at once, in the order of calling; nothing after `end` counts. */
 export interface GrpcCall {
@@ -21,6 +25,10 @@ export interface GrpcCall {
   readonly end: (code: status, details?: string, trailers?: OutgoingHttpHeaders) => void;
   readonly pause: () => void;
   readonly resume: () => void;
+  /** It is known who calls: until it is told so, the call is read no further than 64 kB, and the connection has an end. */
+  readonly authenticated: () => void;
+  /** Refuses messages of the peer that are larger than this. */
+  readonly limitMessages: (bytes: number) => void;
 }
 
 export interface GrpcReceiver {
@@ -47,8 +55,10 @@ export interface GrpcServerOptions {
   /** By path, `/package.Service/Method`. */
   readonly methods: ReadonlyMap<string, GrpcMethod>;
   readonly largestRequest: number;
-  /** How long a peer may take to answer a ping; 30 seconds if not said. */
-  readonly pingMilliseconds?: number;
+  readonly sessions?: Partial<SessionLimits>;
+  /** Of connections on which no call has been authenticated. */
+  readonly newcomers?: Partial<NewcomerLimits>;
+  readonly dropped?: Dropped;
 }
 
 export interface GrpcServer {
@@ -62,7 +72,19 @@ export interface GrpcServer {
   readonly stop: (spreadMilliseconds?: number) => Promise<void>;
 }
 
-const pingMilliseconds = 30_000;
+const defaultNewcomerLimits: NewcomerLimits = {
+  perAddress: 128,
+  total: 2048,
+  milliseconds: 20_000,
+  graceMilliseconds: 5000,
+  bytes: 256 * 1024,
+};
+/** What is read of a call before it is known who calls. */
+const strangerBytes = 64 * 1024;
+/** Bytes of a request's headers: a token and little more. */
+const largestHeaders = 32 * 1024;
+/** Streams that a peer may reset at once, and in each second after that. */
+const resets = { burst: 100, perSecond: 10 };
 const handshakeMilliseconds = 10_000;
 const stopMilliseconds = 2000;
 const contentType = "application/grpc";
@@ -70,6 +92,7 @@ const contentType = "application/grpc";
 const tlsOf = ({ certificateChainPem, privateKeyPem }: ServingCertificate) => ({
   cert: certificateChainPem,
   key: privateKeyPem,
+  ...serverProtocols,
 });
 
 /** gRPC's percent-encoding of a status message. */
@@ -109,10 +132,23 @@ const cut = (buffer: Buffer): readonly Buffer[] =>
 
 interface EndingCall extends GrpcCall {
   readonly isEnding: () => boolean;
+  readonly largestMessage: () => number;
+  /** Counts what was read; a stranger's stream is read no further than its budget. */
+  readonly received: (bytes: number) => void;
 }
 
-const createCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): EndingCall => {
+const createCall = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  largestRequest: number,
+  known: (peer: string) => void,
+): EndingCall => {
   const { remoteAddress, remotePort } = stream.session?.socket ?? {};
+  const peer = `${remoteAddress}:${remotePort}`;
+  let largestMessage = largestRequest;
+  let strange = 0;
+  let isStranger = true;
+  let isHeld = false;
   const deflates = acceptsDeflate(headers);
   let ending: OutgoingHttpHeaders | undefined;
   const base = { ":status": 200, "content-type": contentType };
@@ -137,7 +173,7 @@ const createCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): En
   };
   return {
     headers,
-    peer: `${remoteAddress}:${remotePort}`,
+    peer,
     acceptsDeflate: deflates,
     write: (frames) => {
       if (ending !== undefined || stream.closed || stream.destroyed) return;
@@ -157,7 +193,26 @@ const createCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): En
     },
     isEnding: () => ending !== undefined,
     pause: () => stream.pause(),
-    resume: () => stream.resume(),
+    resume: () => {
+      if (!isHeld) stream.resume();
+    },
+    authenticated: () => {
+      isStranger = false;
+      known(peer);
+      if (isHeld) stream.resume();
+      isHeld = false;
+    },
+    limitMessages: (bytes) => {
+      largestMessage = bytes;
+    },
+    largestMessage: () => largestMessage,
+    received: (bytes) => {
+      if (!isStranger || isHeld || ending !== undefined) return;
+      strange += bytes;
+      if (strange < strangerBytes) return;
+      isHeld = true;
+      stream.pause();
+    },
   };
 };
 
@@ -165,6 +220,7 @@ const serveStream = (
   options: GrpcServerOptions,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
+  known: (peer: string) => void,
 ): GrpcCall | undefined => {
   // A reset by the peer is an end like others; `close` tells of it.
   stream.on("error", () => undefined);
@@ -172,9 +228,12 @@ const serveStream = (
     stream.respond({ ":status": code }, { endStream: true });
     stream.resume();
   };
+  // The setting alone binds who has acknowledged it.
+  const size = Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + String(value).length, 0);
+  if (size > largestHeaders) return refuseHttp(431);
   if (headers[":method"] !== "POST") return refuseHttp(405);
   if (!(headers["content-type"] ?? "").startsWith(contentType)) return refuseHttp(415);
-  const call = createCall(stream, headers);
+  const call = createCall(stream, headers, options.largestRequest, known);
   const method = options.methods.get(headers[":path"] ?? "");
   const refuse = (code: status, details: string): undefined => {
     call.end(code, details);
@@ -183,8 +242,9 @@ const serveStream = (
   const encoding = headers["grpc-encoding"] ?? "identity";
   if (encoding !== "identity") return refuse(status.UNIMPLEMENTED, `grpc-encoding ${encoding}; send identity`);
   const receiver = method(call);
-  const read = createMessageReader(options.largestRequest, receiver.message);
+  const read = createMessageReader(call.largestMessage, receiver.message);
   const take = (chunk: Buffer): void => {
+    call.received(chunk.length);
     try {
       read(chunk);
     } catch (error) {
@@ -205,30 +265,23 @@ const serveStream = (
   return call;
 };
 
-/** Drops connections whose peer is gone without a word. */
-const keepAlive = (session: ServerHttp2Session, milliseconds: number): void => {
-  let isAlive = true;
-  const timer = setInterval(() => {
-    // It closes when the peer closes its end too, which may be never; a ping would throw meanwhile.
-    if (session.destroyed) return clearInterval(timer);
-    if (!isAlive) return session.destroy();
-    isAlive = false;
-    session.ping((error) => {
-      isAlive ||= error === null;
-    });
-  }, milliseconds);
-  timer.unref();
-  session.once("close", () => clearInterval(timer));
-};
-
 /** Serves gRPC over TLS; listens when it resolves. Rejects if the address is taken or the certificate does not fit. */
 export const startGrpcServer = async (options: GrpcServerOptions): Promise<GrpcServer> => {
   const server = createSecureServer({
     ...tlsOf(options.certificate),
-    minVersion: "TLSv1.2",
     handshakeTimeout: handshakeMilliseconds,
-    settings: { maxConcurrentStreams: 16, enablePush: false, initialWindowSize: requestWindowBytes },
+    settings: {
+      maxConcurrentStreams: 16,
+      enablePush: false,
+      initialWindowSize: requestWindowBytes,
+      maxHeaderListSize: largestHeaders,
+    },
+    maxHeaderListPairs: 64,
+    maxSettings: 16,
+    streamResetBurst: resets.burst,
+    streamResetRate: resets.perSecond,
   });
+  const newcomers = limitNewcomers({ ...defaultNewcomerLimits, ...options.newcomers }, options.dropped);
   const sessions = new Set<ServerHttp2Session>();
   const calls = new Map<ServerHttp2Stream, GrpcCall>();
   const sockets = new Set<Socket>();
@@ -238,10 +291,10 @@ export const startGrpcServer = async (options: GrpcServerOptions): Promise<GrpcS
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
     session.on("error", () => undefined);
-    keepAlive(session, options.pingMilliseconds ?? pingMilliseconds);
+    superviseSession(session, { ...defaultSessionLimits, ...options.sessions });
   });
   server.on("stream", (stream, headers) => {
-    const call = serveStream(options, stream, headers);
+    const call = serveStream(options, stream, headers, newcomers.known);
     if (call === undefined) return;
     calls.set(stream, call);
     stream.once("close", () => calls.delete(stream));
@@ -250,9 +303,10 @@ export const startGrpcServer = async (options: GrpcServerOptions): Promise<GrpcS
   // A handshake costs most of what a proxy costs: a few of them in each turn of the event loop.
   const pace = createPacer({ turnMilliseconds: 10, most: 16 });
   const gate = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
+    socket.on("error", () => undefined);
+    if (!newcomers.enter(socket)) return;
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    socket.on("error", () => undefined);
     pace(() => {
       if (!socket.destroyed) server.emit("connection", socket);
     });

@@ -12,9 +12,13 @@ import type { GrpcMethod } from "./server.js";
 
 type UnaryHandler = (call: ServerUnaryCall<unknown, unknown>, callback: sendUnaryData<unknown>) => void;
 
+/** Far more than a certificate signing request takes, and little enough to keep for a stranger. */
+const largestUnaryRequest = 32 * 1024;
+
 const unaryMethod =
   (method: ServiceDefinition[string], handle: UnaryHandler): GrpcMethod =>
   (call) => {
+    call.limitMessages(largestUnaryRequest);
     let request: unknown;
     let isThere = false;
     const events = new EventEmitter();
@@ -32,6 +36,8 @@ const unaryMethod =
         const { code, details } = error;
         return call.end(code ?? status.UNKNOWN, details ?? ("message" in error ? error.message : ""), trailers);
       }
+      // What these methods give, they give to whom they have authenticated.
+      call.authenticated();
       call.write([framed(method.responseSerialize(value))]);
       call.end(status.OK, "", trailers);
     };

@@ -22,6 +22,8 @@ export interface DriverRequest {
   /** A connection for each request, instead of as few as serve. */
   readonly newConnections: boolean;
   readonly timeoutMilliseconds: number;
+  /** Of tcp and tls: how the bodies' bytes are written as text. */
+  readonly encoding?: "latin1";
   /** Of tcp and tls: the answer is what comes until the other side closes. */
   readonly untilClose?: boolean;
   /** Of the application's own TLS. */
@@ -160,14 +162,14 @@ const overSocket = (input: DriverRequest): Promise<Answer> =>
       resolve({
         ...none,
         headers: isTls ? { alpn: String((socket as { alpnProtocol?: unknown }).alpnProtocol ?? "") } : {},
-        body: Buffer.concat(chunks).toString("utf8"),
+        body: Buffer.concat(chunks).toString(input.encoding ?? "utf8"),
         ...(error === undefined ? {} : { error: codeOf(error) }),
       });
       socket.destroy();
     };
     socket.setTimeout(input.timeoutMilliseconds, () => finish(new Error("timeout")));
     socket.on(isTls ? "secureConnect" : "connect", () => {
-      if (input.body !== "") socket.write(input.body);
+      if (input.body !== "") socket.write(input.body, input.encoding ?? "utf8");
     });
     socket.on("data", (chunk: Buffer) => {
       chunks.push(chunk);

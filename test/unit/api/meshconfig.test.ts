@@ -32,6 +32,35 @@ test("durations come in milliseconds, nested parts as the API has them", () => {
   assert.equal(mesh.defaultConfig, { concurrency: 1 });
 });
 
+test("TLS of the mesh and to others: weak and unknown names are left out with a warning, and the rest holds", () => {
+  const warnings: string[] = [];
+  const mesh = readMeshConfig(
+    {
+      meshMTLS: { minProtocolVersion: "TLSV1_3", ecdhCurves: ["P-256", "P-192"] },
+      tlsDefaults: {
+        minProtocolVersion: "TLS_AUTO",
+        cipherSuites: ["AES128-SHA", "ECDHE-RSA-CHACHA20-POLY1305", "AES128-GCM-SHA256"],
+      },
+    },
+    "cluster.local",
+    ({ path }) => warnings.push(path),
+  );
+  const { cipherSuites } = defaultMeshConfig.meshMTLS;
+  assert.equal(mesh.meshMTLS, { minProtocolVersion: "TLSV1_3", cipherSuites, ecdhCurves: ["P-256"] });
+  assert.equal(mesh.tlsDefaults, {
+    minProtocolVersion: "TLSV1_2",
+    cipherSuites: ["ECDHE-RSA-CHACHA20-POLY1305"],
+    ecdhCurves: [],
+  });
+  assert.equal(warnings, [
+    "meshConfig.meshMTLS.ecdhCurves[1]",
+    "meshConfig.tlsDefaults.cipherSuites[0]",
+    "meshConfig.tlsDefaults.cipherSuites[2]",
+  ]);
+  const weak = readMeshConfig({ meshMTLS: { cipherSuites: ["AES128-SHA"] } }, "cluster.local");
+  assert.equal(weak.meshMTLS.cipherSuites, cipherSuites);
+});
+
 const faults: readonly (readonly [unknown, RegExp])[] = [
   [[], /^meshConfig: \[\] is not an object/],
   [{ trustDomain: "a b" }, /^meshConfig\.trustDomain: "a b" is no DNS name/],

@@ -46,6 +46,30 @@ test("what another profile held and this one does not is stale", () => {
   );
 });
 
+test("webhooks for pods leave the cluster's own namespaces alone, fail closed and soon", () => {
+  interface Webhook {
+    readonly failurePolicy: string;
+    readonly timeoutSeconds: number;
+    readonly namespaceSelector: {
+      readonly matchExpressions: readonly {
+        readonly key: string;
+        readonly operator: string;
+        readonly values?: string[];
+      }[];
+    };
+  }
+  const manifest = renderManifests(loadValues({})).find(({ kind }) => kind === "MutatingWebhookConfiguration");
+  const hooks = manifest?.["webhooks"] as readonly Webhook[];
+  assert.is(hooks.length, 4);
+  for (const { failurePolicy, timeoutSeconds, namespaceSelector } of hooks) {
+    assert.is(failurePolicy, "Fail");
+    assert.ok(timeoutSeconds <= 10);
+    const left = namespaceSelector.matchExpressions.find(({ key }) => key === "kubernetes.io/metadata.name");
+    assert.is(left?.operator, "NotIn");
+    for (const name of ["kube-system", "kube-node-lease", "istio-system"]) assert.ok(left?.values?.includes(name));
+  }
+});
+
 test("no permission reaches further than its use", () => {
   for (const manifest of renderManifests(loadValues({}))) {
     const rules = (manifest["rules"] ?? []) as readonly Record<string, readonly string[]>[];

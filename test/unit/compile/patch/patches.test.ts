@@ -1,6 +1,7 @@
 import { toBinary, toJson } from "@bufbuild/protobuf";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { defaultMeshTls } from "../../../../src/api/meshconfig-tls.js";
 import type { EnvoyFilter } from "../../../../src/api/networking/envoy-filter.js";
 import { addedClusters, addedListeners, extensionConfigs } from "../../../../src/compile/patch/additions.js";
 import { patchCluster } from "../../../../src/compile/patch/clusters.js";
@@ -518,6 +519,7 @@ test("CLUSTER MERGE opens Any of equal type, in map and socket", () => {
   assert.equal(socket.common_tls_context.tls_params, {
     tls_minimum_protocol_version: "TLSv1_2",
     tls_maximum_protocol_version: "TLSv1_3",
+    cipher_suites: defaultMeshTls.cipherSuites,
   });
 });
 
