@@ -197,6 +197,12 @@ test("TCP: identities, addresses and ports decide", async ({ mesh }) => {
   assert.is(await echo(mesh, "batch"), "");
   assert.is(await echo(mesh, "outside"), "");
   assert.is(await status(mesh, "frontend"), 403);
+  // Nobody may connect to this port, so not even the application's first words are heard.
+  for (const pod of ["frontend", "batch", "outside"])
+    assert.is((await one(mesh, pod, "tcp://server.shop:7071")).body, "", pod);
+  await put(mesh, ["tcp", { ...forServer, rules: [isFrontend] }]);
+  assert.match((await one(mesh, "frontend", "tcp://server.shop:7071")).body, "greets");
+  assert.is((await one(mesh, "outside", "tcp://server.shop:7071")).body, "", "who has no identity hears nothing");
   const address = mesh.pod("plain/outside").address;
   await put(mesh, ["tcp", { ...forServer, action: "DENY", rules: [{ from: [{ source: { ipBlocks: [address] } }] }] }]);
   assert.is(await echo(mesh, "batch"), "hello");

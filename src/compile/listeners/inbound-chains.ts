@@ -46,10 +46,11 @@ export interface ChainContext {
 }
 
 const tcpOf =
-  (cluster: string, { mesh, network }: ChainContext) =>
+  (cluster: string, port: number | undefined, { mesh, network }: ChainContext) =>
   (security: Security): Filter[] => {
-    const proxy = security === "mtls" ? tcpProxy : plaintextTcpProxy;
-    return [...network.filters, proxy(network.isClosed ? blackHoleCluster : cluster, mesh)];
+    const isMutualTls = security === "mtls";
+    const proxy = isMutualTls ? tcpProxy : plaintextTcpProxy;
+    return [...network.filters, proxy(network.isClosed({ port, isMutualTls }) ? blackHoleCluster : cluster, mesh)];
   };
 
 /** Inside the mesh's mutual TLS, which its clients' ALPN tells from any other TLS. */
@@ -132,7 +133,7 @@ export const servedChains = (
   const label = `0.0.0.0_${port}`;
   const match = isShared ? { destinationPort: port } : {};
   const http = httpOf(mesh, label, inboundRoutes(cluster, port, cluster));
-  return chainsOf({ label, match, protocol, mtls, http, tcp: tcpOf(cluster, context) }, mesh);
+  return chainsOf({ label, match, protocol, mtls, http, tcp: tcpOf(cluster, port, context) }, mesh);
 };
 
 /** Of ports in no Service: of one that a policy names, or of all others. */
@@ -146,5 +147,5 @@ export const passthroughChains = (
   const http = httpOf(mesh, "passthrough", passthroughRoutes(cluster, cluster));
   const place = port === undefined ? {} : { destinationPort: port };
   const label = port === undefined ? "passthrough" : `passthrough_${port}`;
-  return chainsOf({ label, match: place, protocol: "auto", mtls, http, tcp: tcpOf(cluster, context) }, mesh);
+  return chainsOf({ label, match: place, protocol: "auto", mtls, http, tcp: tcpOf(cluster, port, context) }, mesh);
 };

@@ -2,13 +2,14 @@ import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf"
 import type { ExtensionProvider } from "../../api/extension-provider.js";
 import type { MeshConfig } from "../../api/meshconfig.js";
 import { type Filter, FilterSchema } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
-import { type Policy, type RBAC, RBAC_Action, RBACSchema } from "../../proto/envoy/config/rbac/v3/rbac_pb.js";
+import { type RBAC, RBAC_Action, RBACSchema } from "../../proto/envoy/config/rbac/v3/rbac_pb.js";
 import { RBACSchema as HttpRbacSchema } from "../../proto/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
 import { RBACSchema as NetworkRbacSchema } from "../../proto/envoy/extensions/filters/network/rbac/v3/rbac_pb.js";
 import { packed } from "../encode.js";
 import type { EncodedResource } from "../resources.js";
 import { authorizerOf, type CompiledAuthorization, type NamedRules } from "./authorization.js";
 import { askedPrefix, askedRule, connectionAuthorizer, requestAuthorizer } from "./external.js";
+import { type ChainFacts, refusesAll } from "./foregone.js";
 import { policyResource } from "./slots.js";
 
 /** What one filter decides; without rules it decides nothing. */
@@ -115,35 +116,24 @@ const networkRules = (rules: Rules): readonly Filter[] =>
         ),
       ];
 
-const matchesAnything = ({ permissions, principals }: Policy): boolean =>
-  permissions.some(({ rule }) => rule.case === "any") && principals.some(({ identifier }) => identifier.case === "any");
-
-/** Whether nothing can pass, whoever it is from. */
-const isClosed = ({ rules }: Rules): boolean => {
-  const all = Object.values(rules?.policies ?? {});
-  return (
-    (rules?.action === RBAC_Action.ALLOW && all.length === 0) ||
-    (rules?.action === RBAC_Action.DENY && all.some(matchesAnything))
-  );
-};
-
 /** What security policies say of TCP connections. */
 export interface NetworkPolicies {
   /** They decide at the first byte of the client; none where no policy says anything. */
   readonly filters: readonly Filter[];
   /** Nothing can pass: then the application is not even called, which might speak before the client does. */
-  readonly isClosed: boolean;
+  readonly isClosed: (facts: ChainFacts) => boolean;
 }
 
 export const connectionPolicies = (policies: readonly CompiledAuthorization[], mesh: Mesh): NetworkPolicies => {
   const asking = askingOf(policies, "tcp", providers(mesh, connectionAuthorizer));
   const decided = decisionNames.map((decision) => rulesOf(decision, policies, "tcp"));
+  const enforced = [asking.rules, ...decided].flatMap(({ rules }) => rules ?? []);
   return {
     filters: [
       ...networkRules(asking.rules),
       ...(asking.authorizer === undefined ? [] : [asking.authorizer]),
       ...decided.flatMap(networkRules),
     ],
-    isClosed: [asking.rules, ...decided].some(isClosed),
+    isClosed: (facts) => enforced.some((rules) => refusesAll(rules, facts)),
   };
 };

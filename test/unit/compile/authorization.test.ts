@@ -137,6 +137,38 @@ test("a policy changes the chains of TCP alone, and its end makes them what they
   assert.equal(chainBytes(workload), before);
 });
 
+test("a chain that no connection can pass does not call the application: by port, and by identity in plaintext", () => {
+  const closed = (spec: object): readonly string[] => {
+    const { workload, compiler } = open(event(policy(spec)));
+    const tcp = { kind: "Service", namespace: "shop", name: "web", object: service } as unknown as ObjectEvent;
+    compiler.apply([tcp]);
+    return decode(workload)
+      .listeners.get("virtualInbound")!
+      .filterChains.filter(({ name, filters }) => {
+        const { configType } = filters.at(-1)!;
+        const bytes = configType.case === "typedConfig" ? configType.value.value : [];
+        return name !== "virtualInbound-blackhole" && Buffer.from(bytes).includes("BlackHoleCluster");
+      })
+      .map(({ name }) => name)
+      .sort();
+  };
+  const service = {
+    metadata: { name: "web", namespace: "shop" },
+    spec: { clusterIP: "10.96.0.1", selector: { app: "web" }, ports: [{ name: "tcp", port: 70 }] },
+  };
+  const identity = { from: [{ source: { namespaces: ["jobs"] } }] };
+  const port = (...ports: readonly string[]) => ({ to: [{ operation: { ports } }] });
+  const plain = ["0.0.0.0_70-tcp", "0.0.0.0_70-tls", "passthrough-tcp", "passthrough-tls"];
+  const ofPort = ["0.0.0.0_70-mtls-tcp", "0.0.0.0_70-tcp", "0.0.0.0_70-tls"];
+  assert.equal(closed({ rules: [{}] }), []);
+  assert.equal(closed({ rules: [identity] }), plain);
+  assert.equal(closed({ action: "DENY", rules: [identity] }), []);
+  assert.equal(closed({ action: "DENY", rules: [{ from: [{ source: { notNamespaces: ["jobs"] } }] }] }), plain);
+  assert.equal(closed({ rules: [port("71")] }), ofPort);
+  assert.equal(closed({ action: "DENY", rules: [port("70")] }), ofPort);
+  assert.equal(closed({ action: "DENY", rules: [{ ...identity, ...port("70") }] }), []);
+});
+
 test("workloads with the same policies share the same bytes, whatever their labels", () => {
   const { workload, compiler } = open(event(policy({ rules: [{}] })));
   compiler.apply([pod("other", { app: "other" })]);
