@@ -83,7 +83,7 @@ const createCluster = (settings: { rootLifetimeMilliseconds?: number; overlapMil
         });
       };
       report();
-      const reporting = setInterval(report, 5);
+      const reporting = setInterval(report, 5).unref();
       const driver = createRotationDriver({
         authority,
         store,
