@@ -26,6 +26,13 @@ const providers: readonly ExtensionProvider[] = [
       headersToDownstreamOnDeny: ["x-reason", "x-told"],
     },
   },
+  {
+    name: "with-body",
+    envoyExtAuthzHttp: {
+      ...{ service: host, port: 8000, headersToDownstreamOnDeny: ["x-t*"] },
+      includeRequestBodyInCheck: { maxRequestBytes: 5, allowPartialMessage: true },
+    },
+  },
   { name: "by-grpc", envoyExtAuthzGrpc: { service: host, port: 9000, timeout: "5s" } },
   { name: "gone", envoyExtAuthzGrpc: { service: "gone.auth.svc.cluster.local", port: 9000, statusOnError: "503" } },
   { name: "gone-http", envoyExtAuthzHttp: { service: "gone.auth.svc.cluster.local", port: 9000 } },
@@ -84,15 +91,23 @@ test("over HTTP: what it is told, what it decides, and what goes on from its ans
   const denied = await ask(mesh, "/asked/a?b=c", "deny", { "x-own": "mine", "x-secret": "s" });
   assert.is(denied.status, 403);
   assert.is(denied.body, "the authorizer refuses");
-  assert.is(denied.headers["x-told"], "GET /check/asked/a?b=c own=mine added=always secret=undefined");
+  assert.is(denied.headers["x-told"], "GET /check/asked/a?b=c own=mine added=always secret=undefined body=");
   assert.is(denied.headers["x-reason"], "not today");
   assert.is(denied.headers["x-hidden"], undefined);
   assert.is((await ask(mesh, "/asked", "unknown")).status, 401);
   const allowed = await ask(mesh, "/asked", "allow", { "x-user": "forged" });
-  assert.is(allowed.headers["x-told"], "GET /check/asked own=undefined added=always secret=undefined");
+  assert.is(allowed.headers["x-told"], "GET /check/asked own=undefined added=always secret=undefined body=");
   assert.is(allowed.headers["x-hidden"], undefined);
   assert.is(reportOf(allowed).headers["x-user"], "tester");
   assert.is(reportOf(allowed).headers["x-hidden"], undefined);
+});
+
+test("it is told as much of the body as the provider says", async ({ mesh }) => {
+  await mesh.apply(authorizationPolicy("asking", custom("with-body")));
+  const sent = { method: "POST", body: "confidential" };
+  const denied = await one(mesh, "frontend", "http://server.shop/asked", sent);
+  assert.is(denied.headers["x-told"], "POST /asked own=undefined added=undefined secret=undefined body=confi");
+  assert.is(reportOf(await one(mesh, "frontend", "http://server.shop/free", sent)).body, "confidential");
 });
 
 test("over gRPC, on the same connections from the next request on", async ({ mesh }) => {

@@ -338,6 +338,15 @@ const bad: readonly (readonly [kind: string, spec: unknown, message: RegExp])[] 
     { host: "a", trafficPolicy: { loadBalancer: { simple: "FASTEST" } } },
     /simple: Unsupported value: "FASTEST"/,
   ],
+  ["AuthorizationPolicy", { action: "CUSTOM", rules: [{}] }, /provider goes with the action CUSTOM/],
+  ["AuthorizationPolicy", { provider: { name: "p" }, rules: [{}] }, /provider goes with the action CUSTOM/],
+  ["AuthorizationPolicy", { action: "BLOCK" }, /action: Unsupported value: "BLOCK"/],
+  [
+    "AuthorizationPolicy",
+    { selector: { matchLabels: { a: "b" } }, targetRefs: [{ kind: "Gateway", name: "g" }] },
+    /give one of selector, targetRef and targetRefs/,
+  ],
+  ["AuthorizationPolicy", { rules: [{ from: [{ source: { principals: [] } }] }] }, /principals.*at least 1 items/],
   ["PeerAuthentication", { mtls: { mode: "MUTUAL" } }, /mode: Unsupported value: "MUTUAL"/],
   ["PeerAuthentication", { portLevelMtls: { "80": { mode: "STRICT" } } }, /goes with a selector that names labels/],
   [

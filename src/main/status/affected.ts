@@ -40,15 +40,13 @@ export const affectedBy = (before: Snapshot, after: Snapshot, diff: SnapshotDiff
     // What workloads take decides whether what rules send is right.
     for (const key of after.destinationRules.keys()) affected.push(["DestinationRule", key]);
   }
-  // Whom services and modes of mutual TLS concern is not looked for: there are few such changes.
-  if (
-    before.authorizationPolicies !== after.authorizationPolicies ||
-    before.peerAuthentications !== after.peerAuthentications ||
-    before.services !== after.services
-  )
+  const mayBeOtherwise = before.peerAuthentications !== after.peerAuthentications || before.services !== after.services;
+  if (mayBeOtherwise || before.authorizationPolicies !== after.authorizationPolicies)
     for (const [namespace, policies] of after.authorizationPolicies)
-      for (const { metadata } of policies)
-        affected.push(["AuthorizationPolicy", keyOf(namespace, metadata?.name ?? "")]);
+      // Of other policies only those that ask someone have to know: all ask the same.
+      for (const { metadata, spec } of policies)
+        if (mayBeOtherwise || spec.action === "CUSTOM")
+          affected.push(["AuthorizationPolicy", keyOf(namespace, metadata?.name ?? "")]);
   if (
     before.requestAuthentications !== after.requestAuthentications ||
     before.authorizationPolicies !== after.authorizationPolicies ||

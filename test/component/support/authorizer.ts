@@ -12,9 +12,12 @@ import {
   CheckResponseSchema,
 } from "../../../src/proto/envoy/service/auth/v3/external_auth_pb.js";
 
-createServer((request, response) => {
+createServer(async (request, response) => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  const body = Buffer.concat(chunks).toString("utf8");
   const { "x-verdict": verdict, "x-own": own, "x-added": added, "x-secret": secret } = request.headers;
-  const told = `${request.method} ${request.url} own=${own} added=${added} secret=${secret}`;
+  const told = `${request.method} ${request.url} own=${own} added=${added} secret=${secret} body=${body}`;
   if (verdict === "allow") response.writeHead(200, { "x-user": "tester", "x-told": told, "x-hidden": "yes" });
   else
     response.writeHead(verdict === "unknown" ? 401 : 403, {

@@ -15,7 +15,13 @@ export const namespaces = ["shop", "other", "istio-system"] as const;
 
 /** Whom AuthorizationPolicies ask, of the mesh configuration; the last one is for something else. */
 export const providers: readonly ExtensionProvider[] = [
-  { name: "grpc", envoyExtAuthzGrpc: { service: "s0.shop.svc.cluster.local", port: 80 } },
+  {
+    name: "grpc",
+    envoyExtAuthzGrpc: {
+      ...{ service: "s0.shop.svc.cluster.local", port: 80, timeout: "1s", statusOnError: "503", clearRouteCache: true },
+      includeRequestBodyInCheck: { maxRequestBytes: 10, allowPartialMessage: true, packAsBytes: true },
+    },
+  },
   { name: "http", envoyExtAuthzHttp: { service: "api.example.com", port: 80, headersToUpstreamOnAllow: ["x-*"] } },
   { name: "tracing" },
 ];

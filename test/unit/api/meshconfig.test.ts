@@ -32,6 +32,7 @@ test("durations come in milliseconds, nested parts as the API has them", () => {
   assert.equal(mesh.defaultConfig, { concurrency: 1 });
 });
 
+<<<<<<< HEAD
 test("TLS of the mesh and to others: weak and unknown names are left out with a warning, and the rest holds", () => {
   const warnings: string[] = [];
   const mesh = readMeshConfig(
@@ -59,6 +60,23 @@ test("TLS of the mesh and to others: weak and unknown names are left out with a 
   ]);
   const weak = readMeshConfig({ meshMTLS: { cipherSuites: ["AES128-SHA"] } }, "cluster.local");
   assert.equal(weak.meshMTLS.cipherSuites, cipherSuites);
+=======
+const asked = (fields: object) => ({
+  extensionProviders: [{ name: "p", envoyExtAuthzGrpc: { service: "shop/a.shop.svc", port: 80, ...fields } }],
+});
+
+test("providers are as the mesh configuration has them; what is not for authorization is left out, with a word", () => {
+  const warnings: string[] = [];
+  const { extensionProviders } = readMeshConfig(
+    { extensionProviders: [...asked({ failOpen: true }).extensionProviders, { name: "t", zipkin: { port: 9411 } }] },
+    "cluster.local",
+    ({ path, message }) => warnings.push(`${path}: ${message}`),
+  );
+  assert.equal(extensionProviders, [...asked({ failOpen: true }).extensionProviders, { name: "t" }]);
+  assert.is(warnings.length, 2);
+  assert.ok(warnings.some((text) => /failOpen: true lets every request pass/.test(text)));
+  assert.ok(warnings.some((text) => /extensionProviders\[1\]\.zipkin: unknown field/.test(text)));
+>>>>>>> 8a4d498 (Test providers of the mesh configuration, and what the API server itself refuses of AuthorizationPolicies)
 });
 
 const faults: readonly (readonly [unknown, RegExp])[] = [
@@ -85,6 +103,18 @@ const faults: readonly (readonly [unknown, RegExp])[] = [
     { localityLbSetting: { distribute: [{ from: "a", to: { b: 60 } }] } },
     /^meshConfig\.localityLbSetting\.distribute\[0\]\.to/,
   ],
+  [{ extensionProviders: [{ envoyExtAuthzGrpc: {} }] }, /extensionProviders\[0\]\.name: is missing/],
+  [asked({ service: "authorizer" }), /envoyExtAuthzGrpc\.service: "authorizer" is a short name; write the full host/],
+  [asked({ service: "a/b/c.d" }), /service: "a\/b\/c\.d" has more than one "\/"/],
+  [asked({ port: 0 }), /envoyExtAuthzGrpc\.port: 0 is too small/],
+  [asked({ timeout: "0s" }), /timeout: "0s" is less than 1ms/],
+  [asked({ statusOnError: "no" }), /statusOnError: "no" is no HTTP status/],
+  [asked({ includeRequestBodyInCheck: {} }), /maxRequestBytes: is missing; say how many bytes/],
+  [
+    { extensionProviders: [{ name: "p", envoyExtAuthzHttp: { service: "a.b", port: 80, pathPrefix: "x" } }] },
+    /envoyExtAuthzHttp\.pathPrefix: "x" does not begin with "\/"/,
+  ],
+  [{ extensionProviders: [{ name: "p" }, { name: "p" }] }, /extensionProviders\[1\]\.name: "p" is there twice/],
 ];
 for (const [fields, message] of faults)
   test(`refuses ${JSON.stringify(fields)}`, () => {

@@ -29,9 +29,12 @@ test("an ending pod's proxy tells its callers to go, then refuses connections; a
     follow(pod(true, spec));
     follow(pod(true, spec));
     assert.equal(told, ["drain|callers"]);
+    // Also keeps the process alive, which what ends pods does not.
+    const deadline = setTimeout(() => second.reject(new Error("connections are still taken")), 20_000);
     if (refuses) await second.promise;
     else await new Promise((resolve) => setImmediate(resolve));
     assert.equal(told, refuses ? ["drain|callers", "drain|connections"] : ["drain|callers"]);
+    clearTimeout(deadline);
     release();
   }
 });
