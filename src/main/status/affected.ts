@@ -42,8 +42,8 @@ export const affectedBy = (before: Snapshot, after: Snapshot, diff: SnapshotDiff
   }
   const mayBeOtherwise = before.peerAuthentications !== after.peerAuthentications || before.services !== after.services;
   if (mayBeOtherwise || before.authorizationPolicies !== after.authorizationPolicies)
+    // Of other policies only those that ask someone have to know: all ask the same.
     for (const [namespace, policies] of after.authorizationPolicies)
-      // Of other policies only those that ask someone have to know: all ask the same.
       for (const { metadata, spec } of policies)
         if (mayBeOtherwise || spec.action === "CUSTOM")
           affected.push(["AuthorizationPolicy", keyOf(namespace, metadata?.name ?? "")]);

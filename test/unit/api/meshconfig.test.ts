@@ -32,7 +32,6 @@ test("durations come in milliseconds, nested parts as the API has them", () => {
   assert.equal(mesh.defaultConfig, { concurrency: 1 });
 });
 
-<<<<<<< HEAD
 test("TLS of the mesh and to others: weak and unknown names are left out with a warning, and the rest holds", () => {
   const warnings: string[] = [];
   const mesh = readMeshConfig(
@@ -60,7 +59,8 @@ test("TLS of the mesh and to others: weak and unknown names are left out with a 
   ]);
   const weak = readMeshConfig({ meshMTLS: { cipherSuites: ["AES128-SHA"] } }, "cluster.local");
   assert.equal(weak.meshMTLS.cipherSuites, cipherSuites);
-=======
+});
+
 const asked = (fields: object) => ({
   extensionProviders: [{ name: "p", envoyExtAuthzGrpc: { service: "shop/a.shop.svc", port: 80, ...fields } }],
 });
@@ -76,7 +76,6 @@ test("providers are as the mesh configuration has them; what is not for authoriz
   assert.is(warnings.length, 2);
   assert.ok(warnings.some((text) => /failOpen: true lets every request pass/.test(text)));
   assert.ok(warnings.some((text) => /extensionProviders\[1\]\.zipkin: unknown field/.test(text)));
->>>>>>> 8a4d498 (Test providers of the mesh configuration, and what the API server itself refuses of AuthorizationPolicies)
 });
 
 const faults: readonly (readonly [unknown, RegExp])[] = [
