@@ -87,16 +87,42 @@ test("a caller's headers neither command the proxy nor pass for its word", async
     assert.is(report?.headers[name.toLowerCase()], seen, name);
 });
 
+/** Policies by paths, and what passes them. */
+const policies: readonly (readonly [action: string, paths: readonly string[], passes: (path: string) => boolean])[] = [
+  ["DENY", ["/a/b", "/b", "/etc*"], (path) => path !== "/a/b" && path !== "/b" && !path.startsWith("/etc")],
+  ["ALLOW", ["/a/*"], (path) => path.startsWith("/a/")],
+  ["DENY", ["/a/{*}"], (path) => !/^\/a\/[^/]+$/.test(path)],
+];
+
+const policyOf = (action: string, of: readonly string[]): string => `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: paths, namespace: shop }
+spec: { action: ${action}, rules: [{ to: [{ operation: { paths: ${JSON.stringify(of)} } }] }] }
+`;
+
 for (const [index, pathNormalization] of normalizations.entries())
-  test(`paths under ${pathNormalization}: what the application gets`, async ({ mesh: base }) => {
+  test(`paths under ${pathNormalization}: what the application gets, and what policies see, are one`, async ({
+    mesh: base,
+  }) => {
     const mesh = pathNormalization === "BASE" ? base : await start({ pathNormalization });
-    try {
+    const outcomesOf = async (passes: (path: string) => boolean, policy: string): Promise<void> => {
       for (const [path, ...outcomes] of paths) {
         const { statuses, report, error } = await send(mesh, requestFor(path));
         const outcome = statuses[0] === 200 ? report?.path : statuses[0];
-        assert.is(outcome, outcomes[index], `${path} ${error ?? ""}`);
+        const taken = outcomes[index]!;
+        const expected = typeof taken === "number" || passes(taken.split("?")[0]!) ? taken : 403;
+        assert.is(outcome, expected, `${path} ${policy} ${error ?? ""}`);
+      }
+    };
+    try {
+      await outcomesOf(() => true, "without policies");
+      for (const [action, of, passes] of policies) {
+        await mesh.apply(policyOf(action, of));
+        await outcomesOf(passes, `${action} ${of.join()}`);
       }
     } finally {
+      await mesh.remove("AuthorizationPolicy", "shop", "paths");
       if (mesh !== base) await mesh.close();
     }
   });
