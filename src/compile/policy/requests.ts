@@ -28,7 +28,7 @@ export const headerIs = (name: string, value: string): Principal =>
 
 /**
  * A template as a regular expression for the whole path. Envoy's own uri_template knows only the characters that RFC 3986
- * allows in a path: what a client sends beyond these would pass by a DENY policy.
+ * allows in a path: what a client sends beyond these would pass by a DENY policy where paths are not normalised.
  */
 const templateRegex = (template: string): string =>
   template
