@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 
-.PHONY: run test unit component e2e lint audit sbom format images proto tools bench clean packages
+.PHONY: run test unit component e2e nightly lint audit sbom format images proto tools bench clean packages
 
 run: ready ## The main job with no cluster at hand
 	node --import tsx src/cli/main.ts run $(ARGS)
@@ -19,6 +19,9 @@ component: ready packages
 
 e2e: ready packages
 	node --import tsx test/e2e/run.ts
+
+nightly: ready packages ## Policies against their specification, 10,000 pairs of another seed each time
+	HEDDLE_PAIRS=$${HEDDLE_PAIRS:-10000} node --import tsx test/run.ts test/component/authorization-differential.test.ts
 
 lint: ready
 	node_modules/.bin/tsc --noEmit
