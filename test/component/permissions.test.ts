@@ -85,7 +85,7 @@ const configuration: readonly (readonly [group: string, resources: readonly stri
       ...["workloadentries", "workloadgroups"],
     ],
   ],
-  ["security.istio.io", ["peerauthentications"]],
+  ["security.istio.io", ["authorizationpolicies", "peerauthentications", "requestauthentications"]],
 ];
 
 /** Whatever is added here is a right that whoever takes over heddled has too. */
@@ -107,11 +107,12 @@ const everywhere: readonly string[] = [
   ]),
 ];
 const atHome: readonly string[] = [
+  "configmaps [heddle-ca]: get list patch watch",
   "configmaps [istio istio-sidecar-injector]: get list watch",
-  "coordination.k8s.io/leases [heddled-status]: get update",
+  "coordination.k8s.io/leases [heddle-ca heddled-status]: get update",
   "coordination.k8s.io/leases: create",
-  "secrets [cacerts istio-ca-secret]: get list watch",
-  "secrets [heddle-trust]: get list update watch",
+  "secrets [cacerts]: get list watch",
+  "secrets [heddle-trust istio-ca-secret]: get list update watch",
   "secrets: create",
 ];
 

@@ -1,15 +1,7 @@
 import type { ConfigObject } from "../kind.js";
-import { checkLabels } from "../names.js";
 import { isObject } from "../normalize.js";
-import { type AuthorizationPolicy, type AuthorizationPolicySpec, actions } from "./authorization-policy-spec.js";
-
-/** Labels that can be read; undefined, for all workloads, if any of them cannot. */
-const selectorOf = (selector: unknown): AuthorizationPolicySpec["selector"] => {
-  const labels = isObject(selector) ? selector["matchLabels"] : undefined;
-  if (!isObject(labels) || !Object.values(labels).every((value) => typeof value === "string")) return undefined;
-  const matchLabels = labels as Readonly<Record<string, string>>;
-  return checkLabels("", matchLabels).length === 0 ? { matchLabels } : undefined;
-};
+import { type AuthorizationPolicy, actions } from "./authorization-policy-spec.js";
+import { readableSelector } from "./readable-selector.js";
 
 /**
  * What stands for an AuthorizationPolicy that cannot be used and has no earlier version: it allows nothing, or denies
@@ -22,7 +14,7 @@ export const closedPolicy = (object: ConfigObject<unknown>): AuthorizationPolicy
   const isForGateways = isObject(targetRef) || (Array.isArray(targetRefs) && targetRefs.length > 0);
   if (isDry || action === "AUDIT" || (isForGateways && selector === undefined)) return undefined;
   const known = actions.find((each) => each === action);
-  const chosen = selectorOf(selector);
+  const chosen = readableSelector(selector);
   return {
     ...object,
     spec: {

@@ -1,18 +1,10 @@
 import { generateKeyPairSync } from "node:crypto";
 import type { ConfigObject } from "../kind.js";
-import { checkLabels } from "../names.js";
 import { headerNameFault } from "../networking/headers.js";
 import { isObject } from "../normalize.js";
+import { readableSelector } from "./readable-selector.js";
 import { outputHeadersOf } from "./request-authentication-check.js";
-import type { JwtRule, RequestAuthentication, RequestAuthenticationSpec } from "./request-authentication-schema.js";
-
-/** Labels that can be read; undefined, for all workloads, if any of them cannot. */
-const selectorOf = (selector: unknown): RequestAuthenticationSpec["selector"] => {
-  const labels = isObject(selector) ? selector["matchLabels"] : undefined;
-  if (!isObject(labels) || !Object.values(labels).every((value) => typeof value === "string")) return undefined;
-  const matchLabels = labels as Readonly<Record<string, string>>;
-  return checkLabels("", matchLabels).length === 0 ? { matchLabels } : undefined;
-};
+import type { JwtRule, RequestAuthentication } from "./request-authentication-schema.js";
 
 const objectsIn = (list: unknown): readonly Readonly<Record<string, unknown>>[] =>
   Array.isArray(list) ? list.filter(isObject) : [];
@@ -62,7 +54,7 @@ export const closedRequestAuthentication = (object: ConfigObject<unknown>): Requ
   const { targetRef, targetRefs, selector, jwtRules } = spec;
   if (selector === undefined && (isObject(targetRef) || textsIn(targetRefs).length + objectsIn(targetRefs).length > 0))
     return undefined;
-  const chosen = selectorOf(selector);
+  const chosen = readableSelector(selector);
   const rules = objectsIn(jwtRules);
   return {
     ...object,

@@ -1,4 +1,5 @@
 import { configurationGroups } from "../../api/kinds.js";
+import { rotationLease } from "../../main/certificates/rotation.js";
 import { type Context, labelsOf, type Manifest, namespace } from "./context.js";
 
 const read = ["get", "list", "watch"];
@@ -80,7 +81,7 @@ export const access = (context: Context): readonly Manifest[] => [
     {
       apiGroups: ["coordination.k8s.io"],
       resources: ["leases"],
-      resourceNames: [`heddled${context.suffix}-status`],
+      resourceNames: [`heddled${context.suffix}-status`, rotationLease],
       verbs: ["get", "update"],
     },
   ]),

@@ -35,7 +35,7 @@ export interface RunningRotation {
 }
 
 /** One authority for all revisions of the namespace, and so one that drives. */
-const leaseName = "heddle-ca";
+export const rotationLease = "heddle-ca";
 const reportMilliseconds = 500;
 
 /** Takes part in the rotation of the mesh's root: reports what this replica sees, and drives while it holds the Lease. */
@@ -47,7 +47,7 @@ export const startRootRotation = (options: RootRotationOptions): RunningRotation
   const lease = contendForLease({
     client,
     namespace,
-    name: leaseName,
+    name: rotationLease,
     identity: instance,
     changed: (isHolder) =>
       options.told(isHolder ? "drives the rotation of roots" : "another replica drives the rotation of roots", {}),
