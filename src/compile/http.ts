@@ -21,6 +21,7 @@ import {
 import { accessLogs } from "./access-log.js";
 import { packed } from "./encode.js";
 import type { Init } from "./init.js";
+import { policyFilters } from "./policy/slots.js";
 import { fromStream } from "./tls.js";
 
 /** Set by the callee's proxy when its application could not be reached: the request is safe to try elsewhere. */
@@ -112,7 +113,12 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
       "name" in options.routes
         ? { case: "rds", value: { routeConfigName: options.routes.name, configSource: fromStream() } }
         : { case: "routeConfig", value: options.routes.inline },
-    httpFilters: [...(options.filters ?? []), ...(isInbound ? [] : perRouteFilters()), router(options.router)],
+    httpFilters: [
+      ...(isInbound ? policyFilters() : []),
+      ...(options.filters ?? []),
+      ...(isInbound ? [] : perRouteFilters()),
+      router(options.router),
+    ],
     useRemoteAddress: false,
     ...normalization(options.mesh),
     accessLog: accessLogs(options.mesh),

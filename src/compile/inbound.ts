@@ -12,6 +12,7 @@ import { encodeResource } from "./encode.js";
 import { boundAddress } from "./listeners/addresses.js";
 import { boundInbound, virtualInbound } from "./listeners/inbound.js";
 import { createPatcher, namesOf, type Patcher } from "./patcher.js";
+import { openPolicies } from "./policy/policies.js";
 import { type EncodedResource, type TypeUrl, typeUrls } from "./resources.js";
 import { type ServedPort, servedPortsOf } from "./served-ports.js";
 import { createView, type WritableView } from "./view.js";
@@ -114,7 +115,7 @@ export const createInbound = (shapes: InboundShapes): Inbound => {
         ),
       );
       patcher = shape.patcher;
-      replaceAll(view, typeUrls.extension, shape.extensions);
+      replaceAll(view, typeUrls.extension, [...openPolicies, ...shape.extensions]);
       replaceAll(view, typeUrls.cluster, shape.clusters);
       replaceAll(view, typeUrls.listener, shape.listeners);
     },

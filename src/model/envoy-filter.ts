@@ -1,4 +1,5 @@
 import type { EnvoyFilter } from "../api/networking/envoy-filter.js";
+import { byAge } from "./age.js";
 import { selectsOrAll } from "./selector.js";
 
 const gatewayNameLabel = "gateway.networking.k8s.io/gateway-name";
@@ -26,8 +27,6 @@ const selects = (filter: EnvoyFilter, { namespace, labels }: PatchedWorkload, ro
   return selectsOrAll(filter.spec.workloadSelector?.labels, labels);
 };
 
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
 /** The filters of a workload in the order of application: priority, root namespace before its own, age, name. */
 export const selectEnvoyFilters = (
   filters: readonly EnvoyFilter[],
@@ -35,14 +34,7 @@ export const selectEnvoyFilters = (
   rootNamespace: string,
 ): readonly EnvoyFilter[] => {
   const rank = ({ metadata }: EnvoyFilter): number => (metadata?.namespace === rootNamespace ? 0 : 1);
-  const label = ({ metadata }: EnvoyFilter): string => `${metadata?.name}.${metadata?.namespace}`;
   return filters
     .filter((filter) => selects(filter, workload, rootNamespace))
-    .sort(
-      (a, b) =>
-        (a.spec.priority ?? 0) - (b.spec.priority ?? 0) ||
-        rank(a) - rank(b) ||
-        compare(a.metadata?.creationTimestamp ?? "", b.metadata?.creationTimestamp ?? "") ||
-        compare(label(a), label(b)),
-    );
+    .sort((a, b) => (a.spec.priority ?? 0) - (b.spec.priority ?? 0) || rank(a) - rank(b) || byAge(a, b));
 };

@@ -1,14 +1,12 @@
 import type { ObjectEvent } from "../api/kubernetes.js";
 import type { ProxyConfig, ProxyConfigSpec } from "../api/networking/proxy-config.js";
+import { byAge } from "./age.js";
 import { type Labels, selects } from "./selector.js";
 
 /** By `namespace/name`, oldest first. Never changed in place. */
 export type ProxyConfigs = ReadonlyMap<string, ProxyConfig>;
 
 export const noProxyConfigs: ProxyConfigs = new Map();
-
-const ageOf = ({ metadata }: ProxyConfig): string =>
-  `${metadata?.creationTimestamp ?? ""}/${metadata?.name}/${metadata?.namespace}`;
 
 /** The configurations after the events: the same map if none of them is about one. */
 export const withProxyConfigs = (before: ProxyConfigs, events: readonly ObjectEvent[]): ProxyConfigs => {
@@ -18,7 +16,7 @@ export const withProxyConfigs = (before: ProxyConfigs, events: readonly ObjectEv
   for (const { namespace, name, object } of own)
     if (object === undefined) after.delete(`${namespace}/${name}`);
     else after.set(`${namespace}/${name}`, object);
-  return new Map([...after].sort(([, one], [, other]) => (ageOf(one) < ageOf(other) ? -1 : 1)));
+  return new Map([...after].sort(([, one], [, other]) => byAge(one, other)));
 };
 
 /** What concerns one pod, the later of these under the earlier, and the pod's annotation between the first two. */
@@ -39,11 +37,12 @@ export const proxyConfigsFor = (
   pod: { readonly namespace: string; readonly labels: Labels },
   rootNamespace: string,
 ): ProxyConfigLevels => {
-  const byAge = [...configs.values()];
+  const oldestFirst = [...configs.values()];
   const general = (namespace: string): ProxyConfigSpec | undefined =>
-    byAge.find((config) => config.metadata?.namespace === namespace && Object.keys(selectorOf(config)).length === 0)
-      ?.spec;
-  const workload = byAge.find(
+    oldestFirst.find(
+      (config) => config.metadata?.namespace === namespace && Object.keys(selectorOf(config)).length === 0,
+    )?.spec;
+  const workload = oldestFirst.find(
     (config) => config.metadata?.namespace === pod.namespace && selects(selectorOf(config), pod.labels),
   );
   return { workload: workload?.spec, namespace: general(pod.namespace), mesh: general(rootNamespace) };

@@ -246,6 +246,12 @@ const answering = async (url: string, proxy: ChildProcess): Promise<void> => {
   throw new Error(`no answer from ${url}, Envoy ended with ${proxy.exitCode}`);
 };
 
+/** Nobody is there to ask for what security policies say. */
+const withoutDiscovered = (filterChain: object): object =>
+  JSON.parse(JSON.stringify(filterChain), (_, value: unknown) =>
+    Array.isArray(value) ? value.filter((item) => !("config_discovery" in Object(item))) : value,
+  ) as object;
+
 test("a script and a rate limit work in a real proxy", async () => {
   const application = createServer((request, response) => response.end(`served ${request.url}`));
   const applicationPort = await listening(application);
@@ -262,7 +268,7 @@ test("a script and a rate limit work in a real proxy", async () => {
     return {
       name: chainName,
       address: { socket_address: { address: "127.0.0.1", port_value: on } },
-      filter_chains: [chain],
+      filter_chains: [withoutDiscovered(chain)],
     };
   };
   const clusters = [8080, 7070].map((number) => {

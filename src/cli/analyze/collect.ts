@@ -10,7 +10,7 @@ import { meshServicesOf } from "../../model/analysis/hosts.js";
 import { type AnalysisObjects, buildAnalysisIndex } from "../../model/analysis/index.js";
 import { push } from "../../model/analysis/named.js";
 import type { WorkloadTemplate } from "../../model/analysis/workloads.js";
-import { type CoreKind, isCoreKind, readCore } from "./core-shape.js";
+import { type CoreKind, isCoreKind, readCore } from "../core-shape.js";
 import type { Location, SourceObject, Unreadable } from "./documents.js";
 
 /** One finding as it is shown. */

@@ -4,6 +4,7 @@ import type { V1Deployment } from "@kubernetes/client-node";
 import { parseAllDocuments } from "yaml";
 import type { ObjectEvent, Pod } from "../../api/kubernetes.js";
 import { readDocuments } from "../../watch/documents.js";
+import { isCoreKind, readCore } from "../core-shape.js";
 
 /** What the Deployment controller makes, without the random suffixes. */
 const podsOf = ({ metadata, spec }: V1Deployment): readonly ObjectEvent[] =>
@@ -21,14 +22,23 @@ const podsOf = ({ metadata, spec }: V1Deployment): readonly ObjectEvent[] =>
     return { kind: "Pod", namespace, name, object: object as unknown as Pod };
   });
 
+/** What was made of the file may not be what Kubernetes would take: an Error says where. */
+const shaped = (event: ObjectEvent, file: string): ObjectEvent => {
+  if (!isCoreKind(event.kind)) return event;
+  const read = readCore(event.kind, event.object, "");
+  if ("object" in read) return { ...event, object: read.object } as ObjectEvent;
+  const { path, message } = read.findings[0]!;
+  throw new Error(`${file}: ${event.kind} ${event.namespace}/${event.name}: ${path}: ${message}`);
+};
+
 /** The objects of a YAML text that a mesh reads; a Deployment stands for its pods. `file` is for messages. */
 export const readText = (text: string, file: string): readonly ObjectEvent[] => {
   const objects = readDocuments(text, file);
   const documents = parseAllDocuments(text, { merge: true });
   const deployments = (Array.isArray(documents) ? documents : [])
-    .map((document): unknown => document.toJS())
+    .map((document): unknown => document.toJS({ maxAliasCount: 100 }))
     .filter((object) => (object as { kind?: string } | null)?.kind === "Deployment") as V1Deployment[];
-  return [...objects, ...deployments.flatMap(podsOf)];
+  return [...objects, ...deployments.flatMap(podsOf)].map((event) => shaped(event, file));
 };
 
 /** All that a directory's YAML files hold. Throws an Error with file and cure. */

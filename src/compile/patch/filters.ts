@@ -11,6 +11,7 @@ import {
   HttpConnectionManagerSchema,
   type HttpFilter,
 } from "../../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { authenticationFilters, authorizationFilters } from "../policy/slots.js";
 import { attempt, isMerge, mapped, mergedBy } from "./apply.js";
 import { matchesChain, matchesListener, type PatchContext, patchesFor } from "./match.js";
 import { areMergeable } from "./merge.js";
@@ -53,6 +54,11 @@ const mergeFilter = <T extends AnyFilter & Message>(
       report.missed(patch, `${label} has no ${anchor}, which match names`);
       return current;
     }
+    if (current.configType.case === "configDiscovery") {
+      if (anchor !== undefined)
+        report.failed(patch, label, `${current.name} is what security policies say; write one, or use REPLACE`);
+      return current;
+    }
     const own = configOf(current);
     const given = configOf(patch.value as AnyFilter & Message);
     const fits = own === undefined || given === undefined || areMergeable(own, given);
@@ -66,11 +72,10 @@ const mergeFilter = <T extends AnyFilter & Message>(
 const afterLast = (items: readonly HttpFilter[], names: readonly string[]): number =>
   items.findLastIndex(({ name }) => names.includes(canonicalName(name, "http"))) + 1;
 
-const authentication = ["envoy.filters.http.jwt_authn"];
-const authorization = [...authentication, "envoy.filters.http.rbac", "envoy.filters.http.ext_authz"];
+const authorization = [...authenticationFilters, ...authorizationFilters, "envoy.filters.http.ext_authz"];
 
 const placeByClass = ({ filterClass }: CompiledPatch, items: readonly HttpFilter[]): number | undefined => {
-  if (filterClass === "AUTHN") return afterLast(items, authentication);
+  if (filterClass === "AUTHN") return afterLast(items, authenticationFilters);
   if (filterClass === "AUTHZ") return afterLast(items, authorization);
   return undefined;
 };

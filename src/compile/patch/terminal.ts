@@ -1,7 +1,7 @@
 import type { Filter } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { HttpFilter } from "../../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { configuredType } from "./extensions.js";
-import { messageType } from "./types.js";
+import { messageType, typeNameOf } from "./types.js";
 
 /** By level, the packages of the filters that end the traffic's way: the last of a chain, and only the last, is one. */
 const terminals: Readonly<Record<"network" | "http", readonly string[]>> = {
@@ -12,13 +12,19 @@ const terminals: Readonly<Record<"network" | "http", readonly string[]>> = {
   http: ["router"],
 };
 
+const packageOf = (type: string, level: "network" | "http"): string | undefined =>
+  new RegExp(`^envoy\\.extensions\\.filters\\.${level}\\.(\\w+)\\.`).exec(type)?.[1];
+
+const ends = (type: string, level: "network" | "http"): boolean =>
+  terminals[level].includes(packageOf(type, level) ?? "");
+
 /** Whether a filter is terminal; undefined for one whose type these descriptors do not know. */
 const isTerminal = ({ configType }: Filter | HttpFilter, level: "network" | "http"): boolean | undefined => {
+  if (configType.case === "configDiscovery")
+    return configType.value.typeUrls.some((url) => ends(typeNameOf(url), level));
   if (configType.case !== "typedConfig") return undefined;
   const type = configuredType(configType.value);
-  const found = new RegExp(`^envoy\\.extensions\\.filters\\.${level}\\.(\\w+)\\.`).exec(type)?.[1];
-  if (found === undefined || messageType(type) === undefined) return undefined;
-  return terminals[level].includes(found);
+  return packageOf(type, level) === undefined || messageType(type) === undefined ? undefined : ends(type, level);
 };
 
 /** Whether Envoy takes the order of these filters, as far as their types are known. */

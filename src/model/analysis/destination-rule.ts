@@ -1,5 +1,6 @@
 import { show } from "../../api/findings.js";
 import type { DestinationRule, TrafficPolicy } from "../../api/networking/destination-rule.js";
+import { byAge } from "../age.js";
 import { qualifiedHost } from "../host.js";
 import { selectsOrAll } from "../selector.js";
 import type { MeshService } from "../service.js";
@@ -8,7 +9,7 @@ import { exportOf, lookup, type RuleGroup } from "./destination-rules.js";
 import { type CodedFinding, enumerate, found } from "./finding.js";
 import { anyUnder } from "./hosts.js";
 import type { AnalysisIndex } from "./index.js";
-import { byAge, keyOf, namespaceOf } from "./named.js";
+import { keyOf, namespaceOf } from "./named.js";
 import { resolveHost } from "./reference.js";
 import { labelsText } from "./scope.js";
 import { checkTls } from "./tls.js";

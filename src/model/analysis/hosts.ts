@@ -1,12 +1,13 @@
 import type { Service } from "../../api/kubernetes.js";
 import type { MeshConfig } from "../../api/meshconfig.js";
 import type { ServiceEntry } from "../../api/networking/service-entry.js";
+import { byAge } from "../age.js";
 import { isWithin } from "../host.js";
 import { isExportedTo, wildcardsOf } from "../hosts.js";
 import { meshServiceOf } from "../kubernetes-service.js";
 import type { MeshService } from "../service.js";
 import { entryOfService, servicesOfEntry } from "../service-entry.js";
-import { byAge, push } from "./named.js";
+import { push } from "./named.js";
 
 /** Full names are kept apart from wildcards. */
 export interface Hosts {

@@ -8,11 +8,12 @@ import type { Sidecar } from "../../api/networking/sidecar.js";
 import type { VirtualService } from "../../api/networking/virtual-service.js";
 import type { WorkloadEntry } from "../../api/networking/workload-entry.js";
 import type { PeerAuthentication } from "../../api/security/peer-authentication.js";
+import { byAge } from "../age.js";
 import { qualifiedHost } from "../host.js";
 import { type NamespacePeerAuthentications, peerAuthenticationsOf } from "../peer-authentication.js";
 import type { MeshService } from "../service.js";
 import { type Hosts, indexHosts } from "./hosts.js";
-import { byAge, keyOf, nameOf, namespaceOf, push } from "./named.js";
+import { keyOf, nameOf, namespaceOf, push } from "./named.js";
 import { indexWorkloads, type Workloads, type WorkloadTemplate } from "./workloads.js";
 
 /** Everything that analysis looks at. A list that is left out holds nothing, but `gateways`: then they are not known. */

@@ -9,20 +9,6 @@ export const namespaceOf = ({ metadata }: Named): string => metadata?.namespace 
 export const nameOf = ({ metadata }: Named): string => metadata?.name ?? "";
 export const keyOf = (object: Named): string => `${namespaceOf(object)}/${nameOf(object)}`;
 
-/** What is not yet in a cluster is younger than all that is. */
-const createdAt = ({ metadata }: Named): string => metadata?.creationTimestamp ?? "~";
-
-/** The order that decides conflicts: creation time, name, namespace. */
-export const byAge = (left: Named, right: Named): number => {
-  for (const [a, b] of [
-    [createdAt(left), createdAt(right)],
-    [nameOf(left), nameOf(right)],
-    [namespaceOf(left), namespaceOf(right)],
-  ] as const)
-    if (a !== b) return a < b ? -1 : 1;
-  return 0;
-};
-
 /** Whether some namespace sees both. */
 export const overlap = (left: ReadonlySet<string>, right: ReadonlySet<string>): boolean => {
   if (left.size === 0 || right.size === 0) return false;

@@ -1,8 +1,9 @@
+import { byAge } from "../age.js";
 import type { Labels } from "../selector.js";
 import type { Code } from "./codes.js";
 import { type CodedFinding, enumerate, found } from "./finding.js";
 import type { AnalysisIndex } from "./index.js";
-import { byAge, keyOf, type Named, namespaceOf } from "./named.js";
+import { keyOf, type Named, namespaceOf } from "./named.js";
 import { selectedBy } from "./workloads.js";
 
 /** A kind of which a workload has one at a time: the oldest that selects it, else the oldest without a selector. */

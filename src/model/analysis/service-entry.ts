@@ -1,12 +1,13 @@
 import { show } from "../../api/findings.js";
 import type { ServiceEntry } from "../../api/networking/service-entry.js";
+import { byAge } from "../age.js";
 import { exportTargets } from "../hosts.js";
 import type { MeshService } from "../service.js";
 import { entryOfService } from "../service-entry.js";
 import { type CodedFinding, found } from "./finding.js";
 import { named, resourceOf } from "./hosts.js";
 import { type AnalysisIndex, opaquePorts } from "./index.js";
-import { byAge, keyOf, namespaceOf, overlap } from "./named.js";
+import { keyOf, namespaceOf, overlap } from "./named.js";
 import { checkExportTo, checkSelector } from "./scope.js";
 
 const othersOf = (index: AnalysisIndex, host: string, key: string): readonly MeshService[] => {

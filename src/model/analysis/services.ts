@@ -1,10 +1,11 @@
 import { show } from "../../api/findings.js";
 import type { Service } from "../../api/kubernetes.js";
+import { byAge } from "../age.js";
 import { protocolOf } from "../protocol.js";
 import { selectsOrAll } from "../selector.js";
 import { type CodedFinding, found } from "./finding.js";
 import type { AnalysisIndex } from "./index.js";
-import { byAge, keyOf, namespaceOf } from "./named.js";
+import { keyOf, namespaceOf } from "./named.js";
 import { checkExportTo } from "./scope.js";
 import { selectedBy, type Workload } from "./workloads.js";
 

@@ -1,5 +1,6 @@
 import { show } from "../../api/findings.js";
 import type { Destination, VirtualService } from "../../api/networking/virtual-service.js";
+import { byAge } from "../age.js";
 import { qualifiedHost } from "../host.js";
 import { exportTargets } from "../hosts.js";
 import type { MeshService } from "../service.js";
@@ -7,7 +8,7 @@ import { lookup, subsetsOf } from "./destination-rules.js";
 import { type CodedFinding, enumerate, found } from "./finding.js";
 import { anyUnder, definitionsOf, seenFrom } from "./hosts.js";
 import { type AnalysisIndex, isForSidecars } from "./index.js";
-import { byAge, keyOf, namespaceOf, overlap } from "./named.js";
+import { keyOf, namespaceOf, overlap } from "./named.js";
 import { resolveHost } from "./reference.js";
 
 interface PlacedDestination {

@@ -88,8 +88,11 @@ export const managersOf = (listener: Listener): Readonly<Record<string, HttpConn
     ),
   );
 
+/** Without those of security policies, which are in every inbound chain. */
 export const filterNames = (manager: HttpConnectionManager | undefined): readonly string[] =>
-  (manager?.httpFilters ?? []).map(({ name }) => name.replace("envoy.filters.http.", ""));
+  (manager?.httpFilters ?? []).flatMap(({ name, configType }) =>
+    configType.case === "configDiscovery" ? [] : [name.replace("envoy.filters.http.", "")],
+  );
 
 /** JSON of a typed config, as a reader of YAML would write it. */
 export const configJson = (filter: {

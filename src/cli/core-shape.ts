@@ -1,6 +1,6 @@
 import { type TSchema, Type } from "typebox";
-import type { Finding } from "../../api/kind.js";
-import { createSchemaCheck } from "../../api/schema-findings.js";
+import type { Finding } from "../api/kind.js";
+import { createSchemaCheck } from "../api/schema-findings.js";
 
 const text = Type.Optional(Type.String());
 const texts = Type.Optional(Type.Record(Type.String(), Type.String()));
