@@ -4,7 +4,6 @@ import { applyEvents } from "../model/apply.js";
 import { emptySnapshot, keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "../model/snapshot.js";
 import { type Client, chosenLabels, clientOf, nobody, placeOf } from "./client.js";
 import { createInbound, type Inbound, type InboundShapes } from "./inbound.js";
-import type { IpFamilies } from "./listeners/addresses.js";
 import { createQuarantine } from "./quarantine.js";
 import { type ResourceView, type Touched, type TypeUrl, typeUrls } from "./resources.js";
 import { createScope, hostsOf, type Scope } from "./scope.js";
@@ -62,14 +61,14 @@ export const createCompiler = (
   const quarantine = createQuarantine();
   const appliedListeners = new Set<(diff: SnapshotDiff) => void>();
 
-  const baseOf = (families: IpFamilies): Scope => {
-    const key = families.join();
-    const known = bases.get(key);
+  const baseOf = (client: Client): Scope => {
+    const above = nobody(client);
+    const known = bases.get(above.key);
     if (known !== undefined) return known;
-    const base = createScope(snapshot, nobody(families), undefined, failed);
+    const base = createScope(snapshot, above, undefined, failed);
     base.update(snapshot, hostsOf(snapshot));
     base.settle();
-    bases.set(key, base);
+    bases.set(above.key, base);
     return base;
   };
 
@@ -78,7 +77,7 @@ export const createCompiler = (
     const known = scopes.get(client.key);
     if (known !== undefined) return known;
     const isApart = client.sidecar !== undefined || client.filters.length > 0 || !client.isRedirected;
-    const scope = createScope(snapshot, client, isApart ? undefined : baseOf(client.families), failed);
+    const scope = createScope(snapshot, client, isApart ? undefined : baseOf(client), failed);
     scope.update(snapshot, hostsOf(snapshot));
     scope.settle();
     scopes.set(client.key, scope);

@@ -2,10 +2,11 @@ import type { Pod } from "../api/kubernetes.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { mtlsModesOf } from "../model/peer-authentication.js";
 import type { Snapshot } from "../model/snapshot.js";
+import { type Reporting, telemetryOf } from "../model/telemetry.js";
 import { type Cluster, ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
 import { TypedExtensionConfigSchema } from "../proto/envoy/config/core/v3/extension_pb.js";
 import { type Listener, ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
-import { type Client, familiesOf } from "./client.js";
+import { type Client, familiesOf, numberOf } from "./client.js";
 import { inboundCluster, ingressCluster } from "./clusters/inbound.js";
 import { inboundClusterName, inboundPassthroughCluster } from "./clusters/names.js";
 import { encodeResource } from "./encode.js";
@@ -27,8 +28,8 @@ export interface Inbound {
 const isTransparent = (pod: Pod): boolean =>
   pod.metadata?.annotations?.["sidecar.istio.io/interceptionMode"] === "TPROXY";
 
-const clusterOf = ({ port, policy, endpoint }: ServedPort, common: Common): Cluster => {
-  const options = { ...common, name: inboundClusterName(port), policy };
+const clusterOf = ({ port, policy, endpoint, service }: ServedPort, common: Common): Cluster => {
+  const options = { ...common, name: inboundClusterName(port), policy, service };
   if (endpoint === undefined) return inboundCluster(options);
   return ingressCluster(
     options,
@@ -38,6 +39,7 @@ const clusterOf = ({ port, policy, endpoint }: ServedPort, common: Common): Clus
 
 interface Common {
   readonly mesh: MeshConfig;
+  readonly reporting: Reporting;
   readonly isTransparent: boolean;
 }
 
@@ -94,8 +96,12 @@ export const createInbound = (shapes: InboundShapes): Inbound => {
       const mtls = mtlsModesOf(snapshot, client.namespace, pod.metadata?.labels ?? {});
       const ports = servedPortsOf(snapshot, pod, client, mtls);
       const families = familiesOf(pod);
-      const common: Common = { mesh, isTransparent: isTransparent(pod) };
-      const key = JSON.stringify([ports, mtls.mode, [...mtls.ports], families, common.isTransparent, client.key]);
+      const { server: reporting } = telemetryOf(snapshot, client.namespace, pod.metadata?.labels ?? {});
+      const common: Common = { mesh, reporting, isTransparent: isTransparent(pod) };
+      const key = JSON.stringify([
+        ...[ports, mtls.mode, [...mtls.ports], families, common.isTransparent, client.key],
+        numberOf(reporting),
+      ]);
       if (key === made) return;
       made = key;
       const redirected = ports.filter(({ bind }) => bind === undefined);
@@ -109,7 +115,7 @@ export const createInbound = (shapes: InboundShapes): Inbound => {
           ],
           [
             ...(client.isRedirected ? [virtualInbound({ ...common, ports: redirected, mtls, families })] : []),
-            ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, mesh)])),
+            ...ports.flatMap((port) => (port.bind === undefined ? [] : [boundInbound(port, port.bind, common)])),
           ],
           createPatcher(client.filters, "SIDECAR_INBOUND"),
         ),

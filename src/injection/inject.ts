@@ -18,9 +18,10 @@ import {
   takenPortWarnings,
 } from "./security.js";
 import { shapeFault, withoutNulls } from "./shape.js";
+import { telemetryEnvironment } from "./telemetry.js";
 import type { PodOverlay, TemplateValues } from "./template.js";
 import type { InjectionRequest, InjectionResult } from "./types.js";
-import { canonicalName, canonicalRevision, podName, runsToCompletion } from "./workload.js";
+import { canonicalName, canonicalRevision, podName, runsToCompletion, workloadNameLabel } from "./workload.js";
 
 const proxyName = "istio-proxy";
 const initName = "istio-init";
@@ -127,6 +128,7 @@ const templateValues = (
   const images = imagesOf(request, settings, proxy);
   const drain = drainSeconds(rest, proxy);
   const environment = [
+    ...telemetryEnvironment(rest, request.cluster.clusterId),
     ...(defaults.env ?? []),
     ...Object.entries(proxy.proxyMetadata ?? {}).map(([name, value]) => ({ name, value })),
   ];
@@ -134,6 +136,7 @@ const templateValues = (
     values: {
       canonicalName: canonicalName(rest),
       canonicalRevision: canonicalRevision(rest),
+      workloadName: workloadNameLabel(rest),
       revision: request.revision,
       namespace: namespace.name,
       defaultContainer: rest.spec!.containers[0]?.name,

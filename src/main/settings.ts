@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { type MeshConfig, readMeshConfig } from "../api/meshconfig.js";
+import { defaultMeshConfig, type MeshConfig, readMeshConfig } from "../api/meshconfig.js";
 import type { RotationSettings } from "./control-plane.js";
 import {
   type InjectionSettings,
@@ -93,11 +93,15 @@ export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Sett
   const revision = environment["REVISION"] ?? "default";
   const suffix = revision === "default" ? "" : `-${revision}`;
   const warnings: string[] = [];
-  const mesh = readMeshConfig(
-    readFields(meshText, "meshConfig"),
-    environment["CLUSTER_DOMAIN"] ?? "cluster.local",
-    ({ path, message }) => warnings.push(`${path}: ${message}`),
-  );
+  const clusterId = environment["CLUSTER_ID"] ?? defaultMeshConfig.clusterId;
+  const mesh = {
+    ...readMeshConfig(
+      readFields(meshText, "meshConfig"),
+      environment["CLUSTER_DOMAIN"] ?? "cluster.local",
+      ({ path, message }) => warnings.push(`${path}: ${message}`),
+    ),
+    clusterId,
+  };
   return {
     namespace: environment["POD_NAMESPACE"] ?? "istio-system",
     podName: environment["POD_NAME"] ?? hostname(),
@@ -107,7 +111,7 @@ export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Sett
     meshConfigMap: `istio${suffix}`,
     injectionConfigMap: `istio-sidecar-injector${suffix}`,
     revision,
-    clusterId: environment["CLUSTER_ID"] ?? "Kubernetes",
+    clusterId,
     network: environment["NETWORK"] ?? "",
     logLevel: environment["LOG_LEVEL"] ?? "info",
     host: environment["LISTEN_HOST"] ?? listenHostOf(networkInterfaces()),

@@ -1,5 +1,4 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { MeshConfig } from "../../api/meshconfig.js";
 import type { MtlsMode } from "../../model/peer-authentication.js";
 import type { Protocol } from "../../model/protocol.js";
 import type {
@@ -12,6 +11,9 @@ import { inboundClusterName, inboundPassthroughCluster } from "../clusters/names
 import { httpConnectionManager } from "../http.js";
 import { plaintextRequests } from "../plaintext-callers.js";
 import { inboundRoutes, passthroughRoutes } from "../routes/inbound.js";
+import type { Security } from "../telemetry/labels.js";
+import type { Common, Told } from "../telemetry/logs.js";
+import { peerFilter } from "../telemetry/peer.js";
 import { meshHttpAlpn, meshTcpAlpn, serverTls } from "../tls.js";
 import { chain, plainHttp } from "./chains.js";
 import { plaintextTcpProxy, tcpProxy } from "./tcp-proxy.js";
@@ -36,10 +38,12 @@ interface Place {
   readonly http: (security: Security) => Filter;
 }
 
-type Security = "mtls" | "plaintext";
+const told = (common: Common, security: Security): Told => ({ ...common, side: "server", security });
 
 /** Inside the mesh's mutual TLS, which its clients' ALPN tells from any other TLS. */
-const meshChains = ({ label, match, protocol, cluster, http }: Place, mesh: MeshConfig): readonly FilterChain[] => {
+const meshChains = ({ label, match, protocol, cluster, http }: Place, common: Common): readonly FilterChain[] => {
+  const { mesh } = common;
+  const tcp = tcpProxy(cluster, told(common, "mtls"));
   const tls = { ...match, transportProtocol: "tls" };
   const httpTls = { transportSocket: serverTls(mesh, ["h2", "http/1.1"]) };
   const tcpTls = { transportSocket: serverTls(mesh, meshTcpAlpn) };
@@ -47,38 +51,38 @@ const meshChains = ({ label, match, protocol, cluster, http }: Place, mesh: Mesh
   switch (protocol) {
     case "http":
     case "http2":
-      return [chain(`${label}-mtls-http`, anyAlpn, [http("mtls")], httpTls)];
+      return [chain(`${label}-mtls-http`, anyAlpn, [peerFilter(), http("mtls")], httpTls)];
     case "tcp":
-      return [chain(`${label}-mtls-tcp`, anyAlpn, [tcpProxy(cluster, mesh)], tcpTls)];
+      return [chain(`${label}-mtls-tcp`, anyAlpn, [peerFilter(), tcp], tcpTls)];
     case "auto":
       return [
-        chain(`${label}-mtls-http`, { ...tls, applicationProtocols: [...meshHttpAlpn] }, [http("mtls")], httpTls),
         chain(
-          `${label}-mtls-tcp`,
-          { ...tls, applicationProtocols: [...meshTcpAlpn] },
-          [tcpProxy(cluster, mesh)],
-          tcpTls,
+          `${label}-mtls-http`,
+          { ...tls, applicationProtocols: [...meshHttpAlpn] },
+          [peerFilter(), http("mtls")],
+          httpTls,
         ),
+        chain(`${label}-mtls-tcp`, { ...tls, applicationProtocols: [...meshTcpAlpn] }, [peerFilter(), tcp], tcpTls),
       ];
   }
 };
 
 /** Any other TLS, which must be by a certificate of the mesh: of a client with one but without a proxy. */
-const strictChain = ({ label, match, protocol, cluster, http }: Place, mesh: MeshConfig): FilterChain => {
+const strictChain = ({ label, match, protocol, cluster, http }: Place, common: Common): FilterChain => {
   const isHttp = protocol === "http" || protocol === "http2";
   return chain(
     `${label}-mtls-any`,
     { ...match, transportProtocol: "tls" },
-    [isHttp ? http("mtls") : tcpProxy(cluster, mesh)],
-    { transportSocket: serverTls(mesh, isHttp ? ["h2", "http/1.1"] : meshTcpAlpn) },
+    [peerFilter(), isHttp ? http("mtls") : tcpProxy(cluster, told(common, "mtls"))],
+    { transportSocket: serverTls(common.mesh, isHttp ? ["h2", "http/1.1"] : meshTcpAlpn) },
   );
 };
 
 /** Plaintext, and TLS that the application speaks itself. */
-const plainChains = ({ label, match, protocol, cluster, http }: Place, mesh: MeshConfig): readonly FilterChain[] => {
+const plainChains = ({ label, match, protocol, cluster, http }: Place, common: Common): readonly FilterChain[] => {
   const tls = { ...match, transportProtocol: "tls" };
   const raw = { ...match, transportProtocol: "raw_buffer" };
-  const tcp = plaintextTcpProxy(cluster, mesh);
+  const tcp = plaintextTcpProxy(cluster, told(common, "plaintext"));
   switch (protocol) {
     case "http":
     case "http2":
@@ -98,19 +102,20 @@ const plainChains = ({ label, match, protocol, cluster, http }: Place, mesh: Mes
  * The same chains stand in every mode that has them, to the byte: a change of mode leaves connections alone that the new
  * one takes too. What no chain takes is closed unanswered.
  */
-const chainsOf = (place: Place, mesh: MeshConfig): readonly FilterChain[] => [
-  ...(place.mtls === "DISABLE" ? [] : meshChains(place, mesh)),
-  ...(place.mtls === "STRICT" ? [strictChain(place, mesh)] : plainChains(place, mesh)),
+const chainsOf = (place: Place, common: Common): readonly FilterChain[] => [
+  ...(place.mtls === "DISABLE" ? [] : meshChains(place, common)),
+  ...(place.mtls === "STRICT" ? [strictChain(place, common)] : plainChains(place, common)),
 ];
 
 const statPrefix = (label: string, security: Security): string =>
   security === "mtls" ? `inbound_${label}` : `inbound_${label}_plaintext`;
 
 /** Of a Service's port, or of all ports that are in none. */
-const httpOf = (mesh: MeshConfig, label: string, inline: RouteConfiguration) => (security: Security) =>
+const httpOf = (common: Common, label: string, inline: RouteConfiguration) => (security: Security) =>
   httpConnectionManager({
     direction: "inbound",
-    mesh,
+    ...common,
+    security,
     statPrefix: statPrefix(label, security),
     routes: { inline },
     ...(security === "plaintext" ? { router: plaintextRequests } : {}),
@@ -119,25 +124,21 @@ const httpOf = (mesh: MeshConfig, label: string, inline: RouteConfiguration) => 
 /** Of a port that is served. A listener that is for this port alone matches no port. */
 export const servedChains = (
   { port, protocol, mtls }: ServedPort,
-  mesh: MeshConfig,
+  common: Common,
   isShared = true,
 ): readonly FilterChain[] => {
   const cluster = inboundClusterName(port);
   const label = `0.0.0.0_${port}`;
   const match = isShared ? { destinationPort: port } : {};
-  const http = httpOf(mesh, label, inboundRoutes(cluster, port, cluster));
-  return chainsOf({ label, match, protocol, mtls, cluster, http }, mesh);
+  const http = httpOf(common, label, inboundRoutes(cluster, port, cluster));
+  return chainsOf({ label, match, protocol, mtls, cluster, http }, common);
 };
 
 /** Of ports in no Service: of one that a policy names, or of all others. */
-export const passthroughChains = (
-  port: number | undefined,
-  mtls: MtlsMode,
-  mesh: MeshConfig,
-): readonly FilterChain[] => {
+export const passthroughChains = (port: number | undefined, mtls: MtlsMode, common: Common): readonly FilterChain[] => {
   const cluster = inboundPassthroughCluster;
-  const http = httpOf(mesh, "passthrough", passthroughRoutes(cluster, cluster));
+  const http = httpOf(common, "passthrough", passthroughRoutes(cluster, cluster));
   const place = port === undefined ? {} : { destinationPort: port };
   const label = port === undefined ? "passthrough" : `passthrough_${port}`;
-  return chainsOf({ label, match: place, protocol: "auto", mtls, cluster, http }, mesh);
+  return chainsOf({ label, match: place, protocol: "auto", mtls, cluster, http }, common);
 };

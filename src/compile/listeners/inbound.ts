@@ -1,22 +1,21 @@
 import { create } from "@bufbuild/protobuf";
-import type { MeshConfig } from "../../api/meshconfig.js";
 import type { MtlsModes } from "../../model/peer-authentication.js";
 import { TrafficDirection } from "../../proto/envoy/config/core/v3/base_pb.js";
 import { type Listener, ListenerSchema } from "../../proto/envoy/config/listener/v3/listener_pb.js";
 import { blackHoleCluster } from "../clusters/names.js";
+import type { Common } from "../telemetry/logs.js";
 import { anyAddress, boundAddress, type IpFamilies, inboundPort, proxyPorts } from "./addresses.js";
 import { chain, detection, httpInspector, originalDst, originalSrc, tlsInspector } from "./chains.js";
 import { passthroughChains, type ServedPort, servedChains } from "./inbound-chains.js";
 import { tcpProxy } from "./tcp-proxy.js";
 
-export interface VirtualInboundOptions {
+export interface VirtualInboundOptions extends Common {
   readonly ports: readonly ServedPort[];
   /** Of the workload, for its ports in no Service. */
   readonly mtls: MtlsModes;
   readonly families: IpFamilies;
   /** TPROXY: the application sees the client's address. */
   readonly isTransparent: boolean;
-  readonly mesh: MeshConfig;
 }
 
 /** Nothing is told from its first bytes, so that a server which speaks first need not be waited for. */
@@ -29,7 +28,9 @@ export const virtualInbound = ({
   families,
   isTransparent,
   mesh,
+  reporting,
 }: VirtualInboundOptions): Listener => {
+  const common = { mesh, reporting };
   // A Service that targets the proxy's own port would have it call itself, without end.
   const ports = all.filter(({ port }) => !proxyPorts.has(port));
   const served = new Set(ports.map(({ port }) => port));
@@ -45,18 +46,20 @@ export const virtualInbound = ({
       httpInspector(ports.filter(({ protocol }) => protocol !== "auto").map(({ port }) => port)),
     ],
     filterChains: [
-      chain("virtualInbound-blackhole", { destinationPort: inboundPort }, [tcpProxy(blackHoleCluster, mesh)]),
-      ...ports.flatMap((port) => servedChains(port, mesh)),
-      ...[...mtls.ports].flatMap(([port, mode]) => (served.has(port) ? [] : passthroughChains(port, mode, mesh))),
-      ...passthroughChains(undefined, mtls.mode, mesh),
+      chain("virtualInbound-blackhole", { destinationPort: inboundPort }, [
+        tcpProxy(blackHoleCluster, { ...common, side: "server", security: "plaintext" }),
+      ]),
+      ...ports.flatMap((port) => servedChains(port, common)),
+      ...[...mtls.ports].flatMap(([port, mode]) => (served.has(port) ? [] : passthroughChains(port, mode, common))),
+      ...passthroughChains(undefined, mtls.mode, common),
     ],
   });
 };
 
 /** A port of a Sidecar's ingress that the proxy binds itself, without redirection. */
-export const boundInbound = (served: ServedPort, bind: string, mesh: MeshConfig): Listener =>
+export const boundInbound = (served: ServedPort, bind: string, common: Common): Listener =>
   create(ListenerSchema, {
-    ...detection(mesh),
+    ...detection(common.mesh),
     name: `${bind}_${served.port}`,
     address: boundAddress(bind, served.port),
     trafficDirection: TrafficDirection.INBOUND,
@@ -64,5 +67,5 @@ export const boundInbound = (served: ServedPort, bind: string, mesh: MeshConfig)
       ...(isPlainTcp(served) ? [] : [tlsInspector()]),
       ...(served.protocol === "auto" ? [httpInspector()] : []),
     ],
-    filterChains: [...servedChains(served, mesh, false)],
+    filterChains: [...servedChains(served, common, false)],
   });

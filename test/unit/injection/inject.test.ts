@@ -29,6 +29,7 @@ test("a common pod gets two containers, an init container, labels and Istio's st
     "security.istio.io/tlsMode": "istio",
     "service.istio.io/canonical-name": "web",
     "service.istio.io/canonical-revision": "latest",
+    "service.istio.io/workload-name": "web-0",
     "istio.io/rev": "default",
   });
   assert.is(
