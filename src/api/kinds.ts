@@ -9,6 +9,7 @@ import { virtualService } from "./networking/virtual-service.js";
 import { workloadEntry } from "./networking/workload-entry.js";
 import { workloadGroup } from "./networking/workload-group.js";
 import { peerAuthentication } from "./security/peer-authentication.js";
+import { telemetry } from "./telemetry/telemetry.js";
 
 /** Every kind of the configuration API, by its name: watching, validation and the definitions in a cluster go by this. */
 export const configurationKinds = {
@@ -21,6 +22,7 @@ export const configurationKinds = {
   Sidecar: sidecar,
   ProxyConfig: proxyConfig,
   PeerAuthentication: peerAuthentication,
+  Telemetry: telemetry,
 } as const;
 
 export type ConfigurationKind = keyof typeof configurationKinds;

@@ -120,6 +120,10 @@ export const createCompiler = (
     else {
       users.delete(scope);
       scopes.delete(scope.client.key);
+      const { base } = scope;
+      // Another way of telling of traffic has come into force for all; a base of the last proxy waits for the next.
+      if (base !== undefined && scopes.size > 0 && ![...scopes.values()].some((other) => other.base === base))
+        bases.delete(base.client.key);
     }
   };
 

@@ -96,6 +96,8 @@ export interface HttpFilterChainOptions {
   readonly reporting: Reporting;
   /** Of what comes in: whether its callers have proved who they are. */
   readonly security?: Security;
+  /** Whether nothing but HTTP/1 comes here. */
+  readonly isHttp1?: boolean;
 }
 
 /** How much of a path is made one form before it is matched, on every listener alike: what differs is a way around. */
@@ -126,11 +128,14 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
     ],
     useRemoteAddress: false,
     ...normalization(options.mesh),
-    accessLog: requestLogs({
-      ...{ mesh: options.mesh, reporting: options.reporting },
-      side: isInbound ? "server" : "client",
-      security: options.security ?? "plaintext",
-    }),
+    accessLog: requestLogs(
+      {
+        ...{ mesh: options.mesh, reporting: options.reporting },
+        side: isInbound ? "server" : "client",
+        security: options.security ?? "plaintext",
+      },
+      options.isHttp1,
+    ),
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
     upgradeConfigs: [{ upgradeType: "websocket" }],
     streamIdleTimeout: { seconds: 0n },

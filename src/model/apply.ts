@@ -14,6 +14,7 @@ import { hostnameLabel, selects } from "./selector.js";
 import type { MeshService } from "./service.js";
 import { servicesOfEntry } from "./service-entry.js";
 import { keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "./snapshot.js";
+import { applyPolicies } from "./workload-policies.js";
 
 /** What of a pod others depend on; a change of anything else in it is of no interest to them. */
 const podIdentity = (pod: Pod | undefined): string =>
@@ -171,6 +172,7 @@ export const applyEvents = (
   const moved = new Set<string>();
   const destinationRules = new Map<string, (ObjectEvent & { kind: "DestinationRule" })["object"]>();
   const peerAuthentications = new Map<string, (ObjectEvent & { kind: "PeerAuthentication" })["object"]>();
+  const telemetries = new Map<string, (ObjectEvent & { kind: "Telemetry" })["object"]>();
   for (const event of events) {
     const key = keyOf(event.namespace, event.name);
     switch (event.kind) {
@@ -210,11 +212,17 @@ export const applyEvents = (
       case "PeerAuthentication":
         peerAuthentications.set(key, event.object);
         break;
+      case "Telemetry":
+        telemetries.set(key, event.object);
+        // Also of what they send, which is another client's then.
+        effects.clients = true;
+        break;
     }
   }
   touchOnNodes(edit, effects, moved);
   applyDestinationRules(edit, effects, destinationRules);
   applyVirtualServices(edit, effects, virtualServices);
   applyPeerAuthentications(edit, effects, peerAuthentications);
+  applyPolicies(edit, edit.telemetries, effects, telemetries);
   return finish();
 };

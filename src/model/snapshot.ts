@@ -6,6 +6,7 @@ import type { ServiceEntry } from "../api/networking/service-entry.js";
 import type { Sidecar } from "../api/networking/sidecar.js";
 import type { VirtualService } from "../api/networking/virtual-service.js";
 import type { WorkloadEntry } from "../api/networking/workload-entry.js";
+import type { Telemetry } from "../api/telemetry/telemetry.js";
 import type { NamespaceDestinationRules } from "./destination-rule.js";
 import type { NamespacePeerAuthentications } from "./peer-authentication.js";
 import type { MeshService } from "./service.js";
@@ -54,6 +55,8 @@ export interface Snapshot {
   readonly envoyFilters: ReadonlyMap<string, EnvoyFilter>;
   /** By namespace. */
   readonly peerAuthentications: ReadonlyMap<string, NamespacePeerAuthentications>;
+  /** By namespace, oldest first. */
+  readonly telemetries: ReadonlyMap<string, readonly Telemetry[]>;
   /** Of rules that choose their clients by label, `kind namespace/name` to the labels' names. */
   readonly clientLabels: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -99,6 +102,7 @@ export const emptySnapshot = (mesh: MeshConfig = defaultMeshConfig): Snapshot =>
   sidecarsOfNamespace: new Map(),
   envoyFilters: new Map(),
   peerAuthentications: new Map(),
+  telemetries: new Map(),
   clientLabels: new Map(),
 });
 

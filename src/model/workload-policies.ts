@@ -18,6 +18,19 @@ export type PoliciesByNamespace<Policy> = ReadonlyMap<string, readonly Policy[]>
 const isForWorkloads = ({ targetRef, targetRefs }: Selecting): boolean =>
   targetRef === undefined && (targetRefs ?? []).length === 0;
 
+/** Whether it is for all workloads of its namespace, or of the mesh. */
+export const isForAll = ({ spec }: ConfigObject<Selecting>): boolean =>
+  Object.keys(spec.selector?.matchLabels ?? {}).length === 0;
+
+/** By its key, `namespace/name`. */
+export const policyAt = <Policy extends ConfigObject<Selecting>>(
+  policies: PoliciesByNamespace<Policy>,
+  key: string,
+): Policy | undefined => {
+  const namespace = namespaceOf(key);
+  return policies.get(namespace)?.find(({ metadata }) => metadata?.name === key.slice(namespace.length + 1));
+};
+
 /** All that are for a workload with these labels: those of the root namespace, which is for all, then its own. */
 export const policiesFor = <Policy extends ConfigObject<Selecting>>(
   policies: PoliciesByNamespace<Policy>,

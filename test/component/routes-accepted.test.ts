@@ -23,7 +23,7 @@ const httpListener = (name: string, rule: ResolvedVirtualService): Listener =>
       httpConnectionManager({
         direction: "outbound",
         mesh: defaultMeshConfig,
-        reporting: standardTelemetry.client,
+        reporting: standardTelemetry(defaultMeshConfig).client,
         statPrefix: name,
         routes: { inline: routeConfiguration(name, httpRoutes(rule, sidecarContext)) },
       }),

@@ -151,6 +151,7 @@ export const collect = (
       envoyFilters: list<"envoyFilters">("EnvoyFilter"),
       proxyConfigs: list<"proxyConfigs">("ProxyConfig"),
       peerAuthentications: list<"peerAuthentications">("PeerAuthentication"),
+      telemetries: list<"telemetries">("Telemetry"),
       gateways,
     },
     mesh,

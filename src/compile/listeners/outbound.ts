@@ -34,6 +34,7 @@ const detectedHttpChains = (statPrefix: string, routeName: string, common: Commo
         ...common,
         statPrefix,
         routes: { name: routeName },
+        isHttp1: version === "http1",
         filters: [offerAlpn(version === "http1" ? clientAlpn.http : clientAlpn.http2)],
       }),
     ]),

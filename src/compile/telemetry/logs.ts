@@ -27,9 +27,9 @@ export interface Told extends Common {
 }
 
 /** Of requests. */
-export const requestLogs = ({ mesh, reporting, side, security }: Told): AccessLog[] => [
-  ...accessLogs(mesh),
-  ...requestMetrics(reporting, side, security),
+export const requestLogs = ({ mesh, reporting, side, security }: Told, isHttp1 = false): AccessLog[] => [
+  ...accessLogs(reporting.accessLogFile, mesh),
+  ...requestMetrics(reporting, side, security, isHttp1),
 ];
 
 /** Of connections; `further` are loggers that may be for their beginning too. */
@@ -38,12 +38,15 @@ export const connectionLogs = (
   further: readonly AccessLog[] = [],
 ): Init<typeof TcpProxySchema> => {
   const statistics = [...connectionMetrics(reporting, side, security), ...further];
-  if (statistics.length === 0) return { accessLog: accessLogs(mesh) };
+  if (statistics.length === 0) return { accessLog: accessLogs(reporting.accessLogFile, mesh) };
   const atTheEnd = create(AccessLogFilterSchema, {
     filterSpecifier: ofTypes([AccessLogType.TcpUpstreamConnected], true),
   });
   return {
     accessLogOptions: { flushAccessLogOnConnected: true },
-    accessLog: [...accessLogs(mesh).map((log) => create(AccessLogSchema, { ...log, filter: atTheEnd })), ...statistics],
+    accessLog: [
+      ...accessLogs(reporting.accessLogFile, mesh).map((log) => create(AccessLogSchema, { ...log, filter: atTheEnd })),
+      ...statistics,
+    ],
   };
 };

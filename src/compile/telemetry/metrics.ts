@@ -4,6 +4,7 @@ import { AccessLogType } from "../../proto/envoy/data/accesslog/v3/accesslog_pb.
 import type { StructFields } from "../typed-struct.js";
 import { type Labels, labelsOf, type Security, type Side } from "./labels.js";
 import { type LogFilter, ofTypes, statsLogger } from "./stats-logger.js";
+import { tagFormat } from "./tag-format.js";
 
 /**
  * The namespace that Envoy leaves out of what Prometheus is told, `istio_requests_total` as it stands. The bootstrap
@@ -46,16 +47,17 @@ const closed: readonly Statistic[] = [
 ];
 
 const tagsOf = (labels: Labels, changes: LabelChanges): readonly StructFields[] =>
-  Object.entries({ ...labels, ...changes }).flatMap(([name, value]) =>
-    value === null ? [] : [{ name, value_format: value }],
-  );
+  Object.entries({ ...labels, ...changes }).flatMap(([name, value]) => {
+    if (value === null) return [];
+    return [{ name, value_format: typeof value === "string" ? value : tagFormat(value) }];
+  });
 
 /** One logger of all that are counted; none if none is. */
 const loggerOf = (
   statistics: readonly Statistic[],
   labels: Labels,
   { metrics }: Reporting,
-  filter: LogFilter,
+  filter: LogFilter | undefined,
 ): readonly AccessLog[] => {
   const of = (wanted: Statistic["kind"]) =>
     statistics.flatMap(({ metric, kind, value }) => {
@@ -75,7 +77,7 @@ const isGrpc = (invertMatch: boolean): LogFilter => ({
       name: "content-type",
       headerMatchSpecifier: {
         case: "stringMatch",
-        value: { matchPattern: { case: "prefix", value: "application/grpc" } },
+        value: { matchPattern: { case: "safeRegex", value: { regex: "application/grpc([+;].*)?" } } },
       },
       invertMatch,
       treatMissingHeaderAsEmpty: true,
@@ -83,11 +85,20 @@ const isGrpc = (invertMatch: boolean): LogFilter => ({
   },
 });
 
-/** Of requests, when they have ended. */
-export const requestMetrics = (reporting: Reporting, side: Side, security: Security): readonly AccessLog[] => [
-  ...loggerOf(requestStatistics, labelsOf(side, security, "http"), reporting, isGrpc(true)),
-  ...loggerOf(requestStatistics, labelsOf(side, security, "grpc"), reporting, isGrpc(false)),
-];
+/** Of requests, when they have ended. Those of HTTP/1 are never gRPC. */
+export const requestMetrics = (
+  reporting: Reporting,
+  side: Side,
+  security: Security,
+  isHttp1: boolean,
+): readonly AccessLog[] => {
+  const http = labelsOf(side, security, "http");
+  if (isHttp1) return loggerOf(requestStatistics, http, reporting, undefined);
+  return [
+    ...loggerOf(requestStatistics, http, reporting, isGrpc(true)),
+    ...loggerOf(requestStatistics, labelsOf(side, security, "grpc"), reporting, isGrpc(false)),
+  ];
+};
 
 /** Of connections, when they have reached the other side, for which the TCP proxy logs that too, and have ended. */
 export const connectionMetrics = (reporting: Reporting, side: Side, security: Security): readonly AccessLog[] => {

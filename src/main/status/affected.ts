@@ -13,6 +13,7 @@ const isRuleChange = (before: Snapshot, after: Snapshot): boolean =>
   before.sidecars !== after.sidecars ||
   before.envoyFilters !== after.envoyFilters ||
   before.peerAuthentications !== after.peerAuthentications ||
+  before.telemetries !== after.telemetries ||
   before.namespaces !== after.namespaces;
 
 /** The resources whose findings may have changed because others did. */
@@ -37,5 +38,8 @@ export const affectedBy = (before: Snapshot, after: Snapshot, diff: SnapshotDiff
     // What workloads take decides whether what rules send is right.
     for (const key of after.destinationRules.keys()) affected.push(["DestinationRule", key]);
   }
+  if (before.telemetries !== after.telemetries)
+    for (const [namespace, objects] of after.telemetries)
+      for (const { metadata } of objects) affected.push(["Telemetry", keyOf(namespace, metadata?.name ?? "")]);
   return affected;
 };

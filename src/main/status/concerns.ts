@@ -6,6 +6,8 @@ import { peerAuthenticationAt, reaches } from "../../model/peer-authentication.j
 import { selectsOrAll } from "../../model/selector.js";
 import { sidecarOf } from "../../model/sidecar-scope.js";
 import type { Snapshot } from "../../model/snapshot.js";
+import { isTelemetryOf } from "../../model/telemetry.js";
+import { policyAt } from "../../model/workload-policies.js";
 
 type AnyObject = ConfigurationObjects[ConfigurationKind];
 
@@ -26,6 +28,8 @@ export const objectOf = (snapshot: Snapshot, kind: ConfigurationKind, key: strin
       return snapshot.envoyFilters.get(key);
     case "PeerAuthentication":
       return peerAuthenticationAt(snapshot, key);
+    case "Telemetry":
+      return policyAt(snapshot.telemetries, key);
     default:
       return undefined;
   }
@@ -81,6 +85,10 @@ export const concerns = (
     case "PeerAuthentication": {
       const object = peerAuthenticationAt(snapshot, key);
       return object && ((pod) => reaches(snapshot, object, namespaceOf(pod), pod.metadata?.labels ?? {}));
+    }
+    case "Telemetry": {
+      const object = policyAt(snapshot.telemetries, key);
+      return object && ((pod) => isTelemetryOf(snapshot, object, namespaceOf(pod), pod.metadata?.labels ?? {}));
     }
     default:
       return undefined;

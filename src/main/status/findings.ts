@@ -11,7 +11,15 @@ export interface ResourceFindings {
 }
 
 /** Codes of analysis that tell of something that is lost to another resource, on the one that has lost it. */
-const conflictCodes: ReadonlySet<string> = new Set(["HDL0110", "HDL0203", "HDL0301", "HDL0302", "HDL0402", "HDL0406"]);
+const conflictCodes: ReadonlySet<string> = new Set([
+  "HDL0110",
+  "HDL0203",
+  "HDL0301",
+  "HDL0302",
+  "HDL0402",
+  "HDL0406",
+  "HDL0650",
+]);
 
 /** What the model has dropped when it brought the resource together with others. */
 const droppedOf = (snapshot: Snapshot, kind: ConfigurationKind, key: string): ResourceFindings => {

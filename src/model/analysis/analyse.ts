@@ -10,6 +10,7 @@ import { checkServiceEntryReferences } from "./service-entry.js";
 import { checkService, checkWorkload } from "./services.js";
 import { checkShadowing } from "./shadowing.js";
 import { checkSidecarReferences } from "./sidecar.js";
+import { checkTelemetryReferences } from "./telemetry.js";
 import { checkVirtualServiceReferences } from "./virtual-service.js";
 
 /** The kinds that have checks against others. */
@@ -23,6 +24,7 @@ type AnalysedKinds = Pick<
   | "EnvoyFilter"
   | "ProxyConfig"
   | "PeerAuthentication"
+  | "Telemetry"
 >;
 type Check<Kind extends keyof AnalysedKinds> = (
   index: AnalysisIndex,
@@ -60,6 +62,7 @@ const checks: { readonly [Kind in keyof AnalysedKinds]: Check<Kind> } = {
   ProxyConfig: (index, object) =>
     checkSelector(index, namespaceOf(object), object.spec.selector?.matchLabels, "spec.selector.matchLabels"),
   PeerAuthentication: checkPeerAuthenticationReferences,
+  Telemetry: checkTelemetryReferences,
 };
 
 export const isAnalysed = (kind: string): kind is keyof AnalysedKinds => Object.hasOwn(checks, kind);
@@ -108,5 +111,6 @@ export const analyseAll = (index: AnalysisIndex): readonly AnalysisFinding[] => 
     ...all("EnvoyFilter", objects.envoyFilters),
     ...all("ProxyConfig", objects.proxyConfigs),
     ...all("PeerAuthentication", objects.peerAuthentications),
+    ...all("Telemetry", objects.telemetries),
   ];
 };

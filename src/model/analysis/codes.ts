@@ -12,7 +12,8 @@ export interface CodeDefinition {
 }
 
 /** Codes are stable: pipelines suppress by them. Hundreds: 0 the resource alone, 1 VirtualService, 2 DestinationRule,
- * 3 ServiceEntry, 4 selection and scope, 5 Services and pods. */
+ * 3 ServiceEntry, 4 selection and scope, 5 Services and pods, 6 security and
+ * (from 650) telemetry. */
 export const codes = {
   HDL0001: {
     name: "InvalidResource",
@@ -308,6 +309,13 @@ export const codes = {
       "The namespace asks for injection, and this pod runs without a sidecar: it was started before, or the webhook did not answer.",
     cure: 'Restart it (kubectl rollout restart), or say sidecar.istio.io/inject: "false" if this is meant.',
     istio: "IST0103",
+  },
+  HDL0650: {
+    name: "SeveralTelemetries",
+    level: "warning",
+    meaning: "Of several Telemetries for a whole namespace, or for the mesh, the oldest is taken, never a merge.",
+    cure: "Merge them, or add selectors: those that select the same workload hold together.",
+    istio: "IST0160",
   },
 } as const satisfies Readonly<Record<string, CodeDefinition>>;
 

@@ -10,6 +10,7 @@ const sections: readonly (readonly [prefix: string, title: string])[] = [
   ["HDL03", "ServiceEntry"],
   ["HDL04", "Selection and scope"],
   ["HDL05", "Services and pods"],
+  ["HDL065", "Telemetry"],
 ];
 
 const table = (prefix: string): string =>

@@ -8,6 +8,7 @@ import type { Sidecar } from "../../api/networking/sidecar.js";
 import type { VirtualService } from "../../api/networking/virtual-service.js";
 import type { WorkloadEntry } from "../../api/networking/workload-entry.js";
 import type { PeerAuthentication } from "../../api/security/peer-authentication.js";
+import type { Telemetry } from "../../api/telemetry/telemetry.js";
 import { byAge } from "../age.js";
 import { qualifiedHost } from "../host.js";
 import { type NamespacePeerAuthentications, peerAuthenticationsOf } from "../peer-authentication.js";
@@ -32,6 +33,7 @@ export interface AnalysisObjects {
   readonly envoyFilters?: readonly EnvoyFilter[];
   readonly proxyConfigs?: readonly ProxyConfig[];
   readonly peerAuthentications?: readonly PeerAuthentication[];
+  readonly telemetries?: readonly Telemetry[];
   /** `namespace/name` of each Gateway. */
   readonly gateways?: ReadonlySet<string>;
 }
@@ -60,6 +62,8 @@ export interface AnalysisIndex {
   readonly addressless: () => ReadonlyMap<number, readonly ServiceEntry[]>;
   readonly serviceEntries: () => ReadonlyMap<string, ServiceEntry>;
   readonly sidecars: () => ReadonlyMap<string, readonly Sidecar[]>;
+  /** By namespace, oldest first. */
+  readonly telemetries: () => ReadonlyMap<string, readonly Telemetry[]>;
   /** By namespace. */
   readonly peerAuthentications: () => ReadonlyMap<string, NamespacePeerAuthentications>;
   readonly servicesBySelector: () => ReadonlyMap<string, ReadonlyMap<string, readonly Service[]>>;
@@ -84,7 +88,7 @@ export const opaquePorts = ({ spec }: ServiceEntry): readonly number[] =>
         .filter(({ protocol }) => ["TCP", "MONGO", "MYSQL", "REDIS"].includes(protocol?.toUpperCase() ?? ""))
         .map(({ number }) => number);
 
-const groupedByNamespace = <Value extends Sidecar | PeerAuthentication>(
+const groupedByNamespace = <Value extends Sidecar | PeerAuthentication | Telemetry>(
   objects: Iterable<Value>,
 ): Map<string, Value[]> => {
   const groups = new Map<string, Value[]>();
@@ -166,6 +170,7 @@ export const buildAnalysisIndex = (objects: AnalysisObjects, mesh: MeshConfig): 
     addressless,
     serviceEntries: once(() => new Map((objects.serviceEntries ?? []).map((object) => [keyOf(object), object]))),
     sidecars: once(() => groupedByNamespace(objects.sidecars ?? [])),
+    telemetries: once(() => groupedByNamespace(objects.telemetries ?? [])),
     peerAuthentications: once(
       () =>
         new Map(

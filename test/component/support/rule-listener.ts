@@ -26,7 +26,7 @@ export const ruleListener = (
       httpConnectionManager({
         direction: "outbound",
         mesh: defaultMeshConfig,
-        reporting: standardTelemetry.client,
+        reporting: standardTelemetry(defaultMeshConfig).client,
         statPrefix: name,
         routes: { inline: routeConfiguration(name, routes) },
       }),

@@ -10,6 +10,7 @@ import {
   service,
   sidecar,
   subsets,
+  telemetry,
   toReviews,
   virtualService,
 } from "./support.ts";
@@ -196,6 +197,16 @@ export const rows: readonly Row[] = [
     good: all(
       peerAuthentication("a", "{mtls: {mode: STRICT}}", older),
       peerAuthentication("b", "{selector: {matchLabels: {app: reviews}}, mtls: {mode: DISABLE}}", newer),
+    ),
+  },
+  {
+    code: "HDL0650",
+    bad: all(telemetry("a", "{metrics: []}", older), telemetry("b", "{accessLogging: []}", newer)),
+    where: "Telemetry prod/b spec.selector",
+    message: /Telemetry prod\/a without one is taken for the namespace/,
+    good: all(
+      telemetry("a", "{metrics: []}", older),
+      telemetry("b", "{selector: {matchLabels: {app: reviews}}, accessLogging: []}", newer),
     ),
   },
   {

@@ -40,6 +40,7 @@ export const serviceEntry = of("ServiceEntry");
 export const sidecar = of("Sidecar");
 export const envoyFilter = of("EnvoyFilter", "networking.istio.io/v1alpha3");
 export const peerAuthentication = of("PeerAuthentication", "security.istio.io/v1");
+export const telemetry = of("Telemetry", "telemetry.istio.io/v1");
 export const service = of("Service", "v1");
 export const all = (...documents: readonly string[]): string => documents.join("\n---\n");
 
