@@ -91,6 +91,7 @@ plane = await startControlPlane({
       logger.warn({ namespace, pod, outcome, reason }, "a pod gets no sidecar");
       recordEvent(eventOfPod(notice));
     },
+    counted: observer.injected,
     patienceMilliseconds: namespacePatienceMilliseconds,
   }),
   host: settings.host,
@@ -102,6 +103,7 @@ plane = await startControlPlane({
   rotation: settings.rotation,
 });
 const { authority, compiler } = plane;
+observer.follow(compiler.snapshot);
 plane.onNack((nack) => recordEvent(eventOfNack(nack)));
 logger.info({ authority: authority.origin, validUntil: authority.notAfter, xds: plane.xds.port }, "heddled serves");
 
