@@ -7,7 +7,7 @@ import { numberOption, type Row, report } from "./support/report.js";
 import { median } from "./support/statistics.js";
 
 /**
- * A request from pod to pod, direct and through both sidecars, in turns: network namespaces with the real redirection,
+ * A request from pod to pod, direct, through both sidecars, and through two whose metrics are disabled, in turns: network namespaces with the real redirection,
  * mutual TLS between the sidecars, a bare Envoy that answers as the application. And the memory of an idle sidecar.
  * Needs root, wrk and h2load; only one at a time on a machine.
  * Usage: node --import tsx bench/dataplane.ts [--seconds 3 (a turn)] [--rounds 3] [--connections 32]
@@ -96,6 +96,18 @@ const serviceOf = (name: string, clusterIP: string): Service => ({
 });
 
 const service = serviceOf("server", "10.96.0.10");
+const uncounted = serviceOf("uncounted-server", "10.96.0.11");
+
+/** For the pods of one side of the comparison. */
+const withoutMetrics = (app: string): ObjectEvent => ({
+  kind: "Telemetry",
+  namespace: "default",
+  name: app,
+  object: {
+    metadata: { name: app, namespace: "default" },
+    spec: { selector: { matchLabels: { app } }, metrics: [{ overrides: [{ disabled: true }] }] },
+  },
+});
 
 const objects: readonly ObjectEvent[] = [
   {
@@ -106,6 +118,7 @@ const objects: readonly ObjectEvent[] = [
   },
   ...[
     service,
+    uncounted,
     ...Array.from({ length: services - 1 }, (_, index) =>
       serviceOf(`other-${index}`, `10.97.${index >> 8}.${index & 255}`),
     ),
@@ -116,6 +129,10 @@ const objects: readonly ObjectEvent[] = [
   podOf("plain-client", "bench/client", false),
   podOf("server", "bench/server", true),
   podOf("client", "bench/client", true),
+  podOf("uncounted-server", "bench/server", true),
+  podOf("uncounted-client", "bench/client", true),
+  withoutMetrics("uncounted-server"),
+  withoutMetrics("uncounted-client"),
 ];
 
 /** Resident bytes of the pod's sidecar, which is a child of this process. */
@@ -131,17 +148,25 @@ const sidecarMemory = async (pod: string): Promise<number> => {
   throw new Error(`pod ${pod}: its sidecar is not running`);
 };
 
-type Run = (path: "direct" | "meshed", pods: Pods) => Promise<Load>;
+const paths = ["direct", "meshed", "uncounted"] as const;
+type Path = (typeof paths)[number];
+type Run = (path: Path, pods: Pods) => Promise<Load>;
 
 /** The service's port for the sidecars, the application's own for the direct way. */
-const urlOf = (path: "direct" | "meshed", pods: Pods, protocol: "http" | "http2"): string => {
+const urlOf = (path: Path, pods: Pods, protocol: "http" | "http2"): string => {
   const { port, targetPort } = service.spec!.ports!.find(({ name }) => name === protocol)!;
-  return path === "meshed"
-    ? `http://server:${port}/`
+  const hosts = { direct: undefined, meshed: "server", uncounted: "uncounted-server" };
+  return hosts[path] !== undefined
+    ? `http://${hosts[path]}:${port}/`
     : `http://${pods.network("plain-server").addresses[0]}:${targetPort}/`;
 };
 
-const clientOf = (path: "direct" | "meshed", pods: Pods) => pods.network(path === "meshed" ? "client" : "plain-client");
+const clients: Readonly<Record<Path, string>> = {
+  direct: "plain-client",
+  meshed: "client",
+  uncounted: "uncounted-client",
+};
+const clientOf = (path: Path, pods: Pods) => pods.network(clients[path]);
 
 const runs: readonly (readonly [name: string, run: Run])[] = [
   ["HTTP/1.1", (path, pods) => loadHttp1(clientOf(path, pods), urlOf(path, pods, "http"), connections, seconds)],
@@ -162,21 +187,25 @@ try {
   const idle = { client: await sidecarMemory("client"), server: await sidecarMemory("server") };
   const rows: Row[] = [];
   for (const [name, run] of runs) {
-    const loads: Record<"direct" | "meshed", Load[]> = { direct: [], meshed: [] };
-    for (let round = 0; round < rounds; round++)
-      for (const path of ["direct", "meshed"] as const) loads[path].push(await run(path, pods));
-    const of = (path: "direct" | "meshed"): Readonly<Record<string, number>> => ({
+    const loads: Record<Path, Load[]> = { direct: [], meshed: [], uncounted: [] };
+    for (let round = 0; round < rounds; round++) for (const path of paths) loads[path].push(await run(path, pods));
+    const of = (path: Path): Readonly<Record<string, number>> => ({
       "requests/s": median(loads[path].map((load) => load.requestsPerSecond)),
       "p50 ms": median(loads[path].map((load) => load.p50Milliseconds)),
       "p99 ms": median(loads[path].map((load) => load.p99Milliseconds)),
     });
-    const [direct, meshed] = [of("direct"), of("meshed")];
+    const [direct, meshed, without] = [of("direct"), of("meshed"), of("uncounted")];
     rows.push({ load: name, path: "direct", ...direct }, { load: name, path: "two sidecars", ...meshed });
-    rows.push({
-      load: name,
-      path: "ratio",
-      ...Object.fromEntries(Object.entries(meshed).map(([measure, value]) => [measure, value / direct[measure]!])),
-    });
+    rows.push({ load: name, path: "two sidecars without metrics", ...without });
+    for (const [path, base] of [
+      ["ratio to direct", direct],
+      ["ratio to without metrics", without],
+    ] as const)
+      rows.push({
+        load: name,
+        path,
+        ...Object.fromEntries(Object.entries(meshed).map(([measure, value]) => [measure, value / base[measure]!])),
+      });
   }
   report("dataplane", rows);
   const mebibyte = 1 << 20;

@@ -1,6 +1,7 @@
 import type { V1Container, V1Pod, V1PodSpec } from "@kubernetes/client-node";
 import jsonPatch from "fast-json-patch";
 import { type AnnotationSettings, annotations, readAnnotations, written } from "./annotations.js";
+import { statsPort } from "./bootstrap.js";
 import { type InjectionStatus, type Originals, type Overrides, originalsOf, undoEarlier } from "./earlier.js";
 import { imagesOf } from "./image.js";
 import { addUnder, mergeContainer } from "./merge.js";
@@ -18,7 +19,7 @@ import {
   takenPortWarnings,
 } from "./security.js";
 import { shapeFault, withoutNulls } from "./shape.js";
-import { telemetryEnvironment } from "./telemetry.js";
+import { scrapeAnnotations, telemetryEnvironment } from "./telemetry.js";
 import type { PodOverlay, TemplateValues } from "./template.js";
 import type { InjectionRequest, InjectionResult } from "./types.js";
 import { canonicalName, canonicalRevision, podName, runsToCompletion, workloadNameLabel } from "./workload.js";
@@ -102,7 +103,7 @@ const proxySettings = (
 interface Rendering {
   readonly values: TemplateValues;
   readonly rewritten: V1Pod;
-  /** They tell the control plane what the pod's own annotations do not. */
+  /** They tell the control plane, or Prometheus, what the pod's own annotations do not. */
   readonly annotations: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
 }
@@ -166,7 +167,10 @@ const templateValues = (
       userVolumeMounts: settings.userVolumeMount ?? [],
     },
     rewritten: { ...rest, spec },
-    annotations: mode === "TPROXY" ? { [annotations.interceptionMode.name]: mode } : {},
+    annotations: {
+      ...scrapeAnnotations(rest, statsPort),
+      ...(mode === "TPROXY" ? { [annotations.interceptionMode.name]: mode } : {}),
+    },
     warnings: [...images.warnings, ...sharedUserWarnings(rest, user), ...takenPortWarnings(rest)],
   };
 };

@@ -8,17 +8,10 @@ const statisticsNamespace = "wasmcustom";
 export const istioStatistics = `${statisticsNamespace}.istio_`;
 
 /**
- * The smallest WebAssembly module that Envoy takes. It exports what the interface asks for and does nothing.
- *
- *     (module
- *       (memory (export "memory") 1)
- *       (func (export "proxy_abi_version_0_2_1"))
- *       (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 0))
+ * Only Wasm registers a namespace of statistics in stock Envoy; without one, all names begin with `envoy_`. It does so
+ * before it looks for the module, and this one is nowhere: no code is ever loaded, nor the memory of an engine taken. A
+ * module that is there but cannot be run, say where memory must not be executable, would keep the proxy from starting.
  */
-const emptyModule =
-  "AGFzbQEAAAABCQJgAABgAX8BfwMDAgABBQMBAAEHPwMGbWVtb3J5AgAXcHJveHlfYWJpX3ZlcnNpb25fMF8yXzEAABhwcm94eV9vbl9tZW1vcnlfYWxsb2NhdGUAAQoJAgIACwQAQQAL";
-
-/** Only Wasm registers a namespace of statistics in stock Envoy; without one, all names begin with `envoy_`. */
 export const statisticsNamespaceExtension = (): object => ({
   name: "envoy.bootstrap.wasm",
   typed_config: {
@@ -27,10 +20,31 @@ export const statisticsNamespaceExtension = (): object => ({
     config: {
       name: "statistics-namespace",
       failure_policy: "FAIL_OPEN",
-      vm_config: { runtime: "envoy.wasm.runtime.v8", code: { local: { inline_bytes: emptyModule } } },
+      vm_config: {
+        runtime: "envoy.wasm.runtime.v8",
+        code: {
+          remote: {
+            http_uri: { uri: "http://none.invalid/", cluster: "none", timeout: "1s" },
+            sha256: "none",
+            retry_policy: { num_retries: 0 },
+          },
+        },
+      },
     },
   },
 });
+
+const scrapeAnnotation = /^prometheus\.io\/(scrape|port|path|scheme)$/;
+
+/** For a Prometheus that finds what to scrape by annotations. Those of a pod that has some are for its application. */
+export const scrapeAnnotations = (pod: V1Pod, port: number): Readonly<Record<string, string>> =>
+  Object.keys(pod.metadata?.annotations ?? {}).some((name) => scrapeAnnotation.test(name))
+    ? {}
+    : {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": String(port),
+        "prometheus.io/path": "/stats/prometheus",
+      };
 
 const unknown = "unknown";
 
