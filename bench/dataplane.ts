@@ -7,7 +7,7 @@ import { numberOption, type Row, report } from "./support/report.js";
 import { median } from "./support/statistics.js";
 
 /**
- * A request from pod to pod, direct, through both sidecars, and through two whose metrics are disabled, in turns: network namespaces with the real redirection,
+ * A request from pod to pod, direct and through both sidecars, in turns: network namespaces with the real redirection,
  * mutual TLS between the sidecars, a bare Envoy that answers as the application. And the memory of an idle sidecar.
  * Needs root, wrk and h2load; only one at a time on a machine.
  * Usage: node --import tsx bench/dataplane.ts [--seconds 3 (a turn)] [--rounds 3] [--connections 32]
@@ -96,9 +96,9 @@ const serviceOf = (name: string, clusterIP: string): Service => ({
 });
 
 const service = serviceOf("server", "10.96.0.10");
-const uncounted = serviceOf("uncounted-server", "10.96.0.11");
+const unmeasured = serviceOf("unmeasured-server", "10.96.0.11");
 
-/** For the pods of one side of the comparison. */
+/** Two pods without metrics, for comparison. */
 const withoutMetrics = (app: string): ObjectEvent => ({
   kind: "Telemetry",
   namespace: "default",
@@ -109,6 +109,44 @@ const withoutMetrics = (app: string): ObjectEvent => ({
   },
 });
 
+/** The inbound router without the log that counts plaintext callers, to see what that costs. */
+const uncounted: ObjectEvent = {
+  kind: "EnvoyFilter",
+  namespace: "default",
+  name: "uncounted",
+  object: {
+    apiVersion: "networking.istio.io/v1alpha3",
+    kind: "EnvoyFilter",
+    metadata: { name: "uncounted", namespace: "default" },
+    spec: {
+      workloadSelector: { labels: { app: "uncounted" } },
+      configPatches: [
+        {
+          applyTo: "HTTP_FILTER",
+          match: {
+            context: "SIDECAR_INBOUND",
+            listener: {
+              filterChain: {
+                filter: {
+                  name: "envoy.filters.network.http_connection_manager",
+                  subFilter: { name: "envoy.filters.http.router" },
+                },
+              },
+            },
+          },
+          patch: {
+            operation: "REPLACE",
+            value: {
+              name: "envoy.filters.http.router",
+              typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+            },
+          },
+        },
+      ],
+    },
+  },
+};
+
 const objects: readonly ObjectEvent[] = [
   {
     kind: "Namespace",
@@ -118,7 +156,7 @@ const objects: readonly ObjectEvent[] = [
   },
   ...[
     service,
-    uncounted,
+    unmeasured,
     ...Array.from({ length: services - 1 }, (_, index) =>
       serviceOf(`other-${index}`, `10.97.${index >> 8}.${index & 255}`),
     ),
@@ -129,10 +167,12 @@ const objects: readonly ObjectEvent[] = [
   podOf("plain-client", "bench/client", false),
   podOf("server", "bench/server", true),
   podOf("client", "bench/client", true),
-  podOf("uncounted-server", "bench/server", true),
-  podOf("uncounted-client", "bench/client", true),
-  withoutMetrics("uncounted-server"),
-  withoutMetrics("uncounted-client"),
+  podOf("unmeasured-server", "bench/server", true),
+  podOf("unmeasured-client", "bench/client", true),
+  withoutMetrics("unmeasured-server"),
+  withoutMetrics("unmeasured-client"),
+  podOf("uncounted", "bench/server", true),
+  uncounted,
 ];
 
 /** Resident bytes of the pod's sidecar, which is a child of this process. */
@@ -148,27 +188,19 @@ const sidecarMemory = async (pod: string): Promise<number> => {
   throw new Error(`pod ${pod}: its sidecar is not running`);
 };
 
-const paths = ["direct", "meshed", "uncounted"] as const;
-type Path = (typeof paths)[number];
-type Run = (path: Path, pods: Pods) => Promise<Load>;
+type Run<Path extends string> = (path: Path, pods: Pods) => Promise<Load>;
 
 /** The service's port for the sidecars, the application's own for the direct way. */
-const urlOf = (path: Path, pods: Pods, protocol: "http" | "http2"): string => {
+const urlOf = (path: "direct" | "meshed", pods: Pods, protocol: "http" | "http2"): string => {
   const { port, targetPort } = service.spec!.ports!.find(({ name }) => name === protocol)!;
-  const hosts = { direct: undefined, meshed: "server", uncounted: "uncounted-server" };
-  return hosts[path] !== undefined
-    ? `http://${hosts[path]}:${port}/`
+  return path === "meshed"
+    ? `http://server:${port}/`
     : `http://${pods.network("plain-server").addresses[0]}:${targetPort}/`;
 };
 
-const clients: Readonly<Record<Path, string>> = {
-  direct: "plain-client",
-  meshed: "client",
-  uncounted: "uncounted-client",
-};
-const clientOf = (path: Path, pods: Pods) => pods.network(clients[path]);
+const clientOf = (path: "direct" | "meshed", pods: Pods) => pods.network(path === "meshed" ? "client" : "plain-client");
 
-const runs: readonly (readonly [name: string, run: Run])[] = [
+const runs: readonly (readonly [name: string, run: Run<"direct" | "meshed">])[] = [
   ["HTTP/1.1", (path, pods) => loadHttp1(clientOf(path, pods), urlOf(path, pods, "http"), connections, seconds)],
   ["HTTP/1.1, one connection", (path, pods) => loadHttp1(clientOf(path, pods), urlOf(path, pods, "http"), 1, seconds)],
   [
@@ -181,33 +213,54 @@ const runs: readonly (readonly [name: string, run: Run])[] = [
   ],
 ];
 
+/** Both ways in turns; the medians of each, and the ratio of the second to the first. */
+const compare = async <Path extends string>(
+  load: string,
+  pods: Pods,
+  paths: readonly [first: Path, second: Path],
+  names: Partial<Record<Path, string>>,
+  run: Run<Path>,
+): Promise<readonly Row[]> => {
+  const loads = new Map<Path, Load[]>(paths.map((path) => [path, []]));
+  for (let round = 0; round < rounds; round++) for (const path of paths) loads.get(path)!.push(await run(path, pods));
+  const of = (path: Path): Readonly<Record<string, number>> => ({
+    "requests/s": median(loads.get(path)!.map(({ requestsPerSecond }) => requestsPerSecond)),
+    "p50 ms": median(loads.get(path)!.map(({ p50Milliseconds }) => p50Milliseconds)),
+    "p99 ms": median(loads.get(path)!.map(({ p99Milliseconds }) => p99Milliseconds)),
+  });
+  const [first, second] = [of(paths[0]), of(paths[1])];
+  const ratio = Object.entries(second).map(([measure, value]) => [measure, value / first[measure]!]);
+  return [
+    { load, path: names[paths[0]] ?? paths[0], ...first },
+    { load, path: names[paths[1]] ?? paths[1], ...second },
+    { load, path: "ratio", ...Object.fromEntries(ratio) },
+  ];
+};
+
 if (process.getuid?.() !== 0) throw new Error("network namespaces and redirect rules need root; run it with sudo");
 const pods = await startPods(objects, { ...machine, images });
 try {
   const idle = { client: await sidecarMemory("client"), server: await sidecarMemory("server") };
   const rows: Row[] = [];
-  for (const [name, run] of runs) {
-    const loads: Record<Path, Load[]> = { direct: [], meshed: [], uncounted: [] };
-    for (let round = 0; round < rounds; round++) for (const path of paths) loads[path].push(await run(path, pods));
-    const of = (path: Path): Readonly<Record<string, number>> => ({
-      "requests/s": median(loads[path].map((load) => load.requestsPerSecond)),
-      "p50 ms": median(loads[path].map((load) => load.p50Milliseconds)),
-      "p99 ms": median(loads[path].map((load) => load.p99Milliseconds)),
-    });
-    const [direct, meshed, without] = [of("direct"), of("meshed"), of("uncounted")];
-    rows.push({ load: name, path: "direct", ...direct }, { load: name, path: "two sidecars", ...meshed });
-    rows.push({ load: name, path: "two sidecars without metrics", ...without });
-    for (const [path, base] of [
-      ["ratio to direct", direct],
-      ["ratio to without metrics", without],
-    ] as const)
-      rows.push({
-        load: name,
-        path,
-        ...Object.fromEntries(Object.entries(meshed).map(([measure, value]) => [measure, value / base[measure]!])),
-      });
-  }
+  for (const [name, run] of runs)
+    rows.push(...(await compare(name, pods, ["direct", "meshed"], { meshed: "two sidecars" }, run)));
   report("dataplane", rows);
+  report(
+    "plaintext to one sidecar",
+    await compare("HTTP/1.1", pods, ["uncounted", "counted"], {}, (path, { network }) => {
+      const server = network(path === "counted" ? "server" : "uncounted").addresses[0];
+      return loadHttp1(network("plain-client"), `http://${server}:8080/`, connections, seconds);
+    }),
+  );
+  const metrics = (what: string, width: number) =>
+    compare(what, pods, ["without metrics", "with metrics"], {}, (path, { network }) => {
+      const prefix = path === "with metrics" ? "" : "unmeasured-";
+      return loadHttp1(network(`${prefix}client`), `http://${prefix}server/`, width, seconds);
+    });
+  report("metrics, two sidecars", [
+    ...(await metrics("HTTP/1.1", connections)),
+    ...(await metrics("HTTP/1.1, one connection", 1)),
+  ]);
   const mebibyte = 1 << 20;
   report("sidecar memory, MB", [
     { sidecar: "client", idle: idle.client / mebibyte, "after load": (await sidecarMemory("client")) / mebibyte },

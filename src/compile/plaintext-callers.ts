@@ -12,7 +12,7 @@ import type { StructFields } from "./typed-struct.js";
  * chains that take mutual TLS have none of this, and so no cost.
  */
 
-/** Of one proxy; callers beyond are in its totals alone. Those who stay away for a day or two make room (bootstrap). */
+/** Of one filter chain; callers beyond are in its totals alone. Those who stay away for a day or two make room (bootstrap). */
 const rememberedCallers = 1000;
 
 const tags = [
@@ -20,8 +20,8 @@ const tags = [
   { name: "source_address", value_format: "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%" },
 ];
 
-/** All chains share one scope, which also outlasts a change of the listener. */
-const callers = (kind: string, statistics: StructFields, types: readonly AccessLogType[]): AccessLog =>
+/** A scope shared by all chains (`sharing_name`) would crash Envoy 1.40 when it only validates a configuration. */
+const callers = (statistics: StructFields, types: readonly AccessLogType[]): AccessLog =>
   statsLogger(
     {
       stats_scope: {
@@ -29,7 +29,6 @@ const callers = (kind: string, statistics: StructFields, types: readonly AccessL
         max_counters: rememberedCallers,
         max_gauges: rememberedCallers,
         enable_eviction: true,
-        sharing_name: `heddle-${kind}`,
       },
       ...statistics,
     },
@@ -40,9 +39,8 @@ const callers = (kind: string, statistics: StructFields, types: readonly AccessL
 const loggers = (what: string, begin: keyof typeof AccessLogType, end: keyof typeof AccessLogType): AccessLog[] => {
   const [began, ended] = [AccessLogType[begin], AccessLogType[end]];
   return [
-    callers(what, { counters: [{ stat: { name: `inbound_plaintext_${what}`, tags }, value_fixed: 1 }] }, [began]),
+    callers({ counters: [{ stat: { name: `inbound_plaintext_${what}`, tags }, value_fixed: 1 }] }, [began]),
     callers(
-      what,
       {
         gauges: [
           {

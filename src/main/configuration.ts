@@ -1,3 +1,4 @@
+import type { Pod } from "../api/kubernetes.js";
 import type { Compiler } from "../compile/compiler.js";
 import { typeUrls } from "../compile/resources.js";
 import { workloadUnits } from "../compile/telemetry/peer.js";
@@ -6,6 +7,7 @@ import { createView } from "../compile/view.js";
 import type { WorkloadCertificates } from "../identity/workload.js";
 import { keyOf, type Snapshot } from "../model/snapshot.js";
 import type { ConfigurationSource, ProxyIdentity } from "../serve/configuration.js";
+import { createEnding } from "./ending.js";
 import type { ProxyTracker, TrackedStream } from "./status/distribution.js";
 
 export interface ConfigurationOptions {
@@ -34,20 +36,23 @@ const attachWorkload = (compiler: Compiler, proxy: ProxyIdentity, signal: AbortS
   });
 };
 
-/** Watches for the end of pods whose proxies are connected: one look at each batch that changes pods, for all of them. */
+/** Follows pods whose proxies are connected: one look at each batch that changes pods, for all of them. */
 const watchPods = (compiler: Compiler) => {
-  const watched = new Set<{ readonly proxy: ProxyIdentity; readonly gone: (why: string) => void }>();
+  const watched = new Set<{ readonly proxy: ProxyIdentity; readonly seen: (pod: Pod | undefined) => void }>();
   let pods = compiler.snapshot().pods;
   compiler.onApplied(() => {
     const before = pods;
     pods = compiler.snapshot().pods;
     if (pods === before) return;
-    for (const { proxy, gone } of [...watched])
-      if (pods.get(keyOf(proxy.namespace, proxy.podName))?.metadata?.uid !== proxy.podUid)
-        gone(`pod ${proxy.namespace}/${proxy.podName} is gone`);
+    for (const { proxy, seen } of [...watched]) {
+      const key = keyOf(proxy.namespace, proxy.podName);
+      const pod = pods.get(key);
+      if (pod?.metadata?.uid !== proxy.podUid) seen(undefined);
+      else if (pod !== before.get(key)) seen(pod);
+    }
   });
-  return (proxy: ProxyIdentity, gone: (why: string) => void): (() => void) => {
-    const entry = { proxy, gone };
+  return (proxy: ProxyIdentity, seen: (pod: Pod | undefined) => void): (() => void) => {
+    const entry = { proxy, seen };
     watched.add(entry);
     return () => watched.delete(entry);
   };
@@ -56,14 +61,14 @@ const watchPods = (compiler: Compiler) => {
 const unitsOf = ({ pods, mesh }: Snapshot, { namespace, podName }: ProxyIdentity): readonly string[] =>
   workloadUnits(pods.get(keyOf(namespace, podName)), mesh.clusterId);
 
-/** A proxy's layers: its certificates, its own listener, its namespace's routes and what all see. */
+/** A proxy's layers: its certificates, what ends it, its own listener, its namespace's routes and what all see. */
 export const createConfiguration = ({
   compiler,
   certificates,
   tracker,
   nacked,
 }: ConfigurationOptions): ConfigurationSource => {
-  const onGone = watchPods(compiler);
+  const onPod = watchPods(compiler);
   return {
     nacked,
     attach: async (proxy, signal) => {
@@ -80,14 +85,22 @@ export const createConfiguration = ({
           throw error;
         });
       write(subscription.current);
+      const ending = createEnding();
+      const follow = (pod: Pod | undefined): void => {
+        if (pod !== undefined) ending.follow(pod);
+      };
+      follow(compiler.snapshot().pods.get(keyOf(proxy.namespace, proxy.podName)));
+      const stopFollowing = onPod(proxy, follow);
       let tracked: TrackedStream | undefined;
       return {
-        layers: [secrets, ...workload.layers],
+        layers: [secrets, ending.view, ...workload.layers],
         onChange: (listener) => {
           const stopSecrets = secrets.onChange((touched) => listener(secrets, touched));
+          const stopEnding = ending.view.onChange((touched) => listener(ending.view, touched));
           const stopWorkload = workload.onChange(listener);
           return () => {
             stopSecrets();
+            stopEnding();
             stopWorkload();
           };
         },
@@ -95,8 +108,13 @@ export const createConfiguration = ({
           tracked = tracker?.open(proxy, isInSync);
         },
         answered: () => tracked?.answered(),
-        onGone: (listener) => onGone(proxy, listener),
+        onGone: (listener) =>
+          onPod(proxy, (pod) => {
+            if (pod === undefined) listener(`pod ${proxy.namespace}/${proxy.podName} is gone`);
+          }),
         release: () => {
+          stopFollowing();
+          ending.release();
           tracked?.close();
           subscription.stop();
           workload.release();

@@ -109,7 +109,7 @@ test("callers are told by address on HTTP, TCP, undeclared and other ports, what
   assert.equal([http.mode, http.nextMode, http.policy], ["PERMISSIVE", "STRICT", undefined]);
   assert.is(http.callers[0]?.reason, "has no sidecar");
   assert.is(portOf(report, 7071).mtls.connections, 1);
-  assert.is(report.cutOff, 5);
+  assert.is(report.cutOff, 2);
 });
 
 test("a connection and a request that stay open are seen while they are, and no longer", async ({ mesh, folder }) => {

@@ -1,5 +1,9 @@
+import { rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { MtlsReport } from "../../src/cli/mtls/report.ts";
 import { openAuthority } from "../../src/identity/authority.ts";
 import { createMemorySecrets } from "../../src/identity/memory-secrets.ts";
 import { waitFor } from "../cluster/processes.ts";
@@ -156,6 +160,48 @@ check("a pod without sidecar still gets through in permissive mode", async ({ me
 
 check("a pod with sidecar reaches one without", async ({ mesh }) => {
   assert.is((await mesh.get(meshed, "deployment/client", `http://echo.${plain}/`)).status, 200);
+});
+
+check("heddle mtls check names whom STRICT would cut off, and it is them that STRICT cuts off", async ({ mesh }) => {
+  const file = join(tmpdir(), `heddle-strict-${process.pid}.yaml`);
+  const policy = {
+    apiVersion: "security.istio.io/v1",
+    kind: "PeerAuthentication",
+    metadata: { name: "default", namespace: meshed },
+    spec: { mtls: { mode: "STRICT" } },
+  };
+  const url = `http://echo.${meshed}/`;
+  const statusFrom = (from: string): Promise<number> =>
+    mesh.get(from, "deployment/client", url).then(
+      ({ status }) => status,
+      () => 0,
+    );
+  /** The command says by its exit code what it found. */
+  const asked = (...words: readonly string[]): Promise<{ readonly code: number; readonly stdout: string }> =>
+    mesh.heddle("mtls", "check", "-f", file, ...words).then(
+      (stdout) => ({ code: 0, stdout }),
+      (error: { readonly code: number; readonly stdout: string }) => error,
+    );
+  await writeFile(file, JSON.stringify(policy));
+  try {
+    for (const from of [meshed, plain]) assert.is(await statusFrom(from), 200, from);
+    const text = await asked("-o", "wide");
+    console.error(`# ${text.stdout}`);
+    assert.is(text.code, 1);
+    const { ports, unanswered } = JSON.parse((await asked("-o", "json")).stdout) as MtlsReport;
+    assert.equal(unanswered, []);
+    const { metadata } = await onePod(mesh, plain, "client");
+    const callers = ports.flatMap((port) => port.callers.map(({ name, workload }) => `${name} ${workload}`));
+    assert.equal([...new Set(callers)], [`${plain}/${metadata.name} Deployment/client`]);
+    assert.is((await asked("--watch-for", "2s")).code, 0, "nobody calls meanwhile");
+    await mesh.apply(policy);
+    await waitFor("the one that was named is cut off", async () => (await statusFrom(plain)) !== 200, 30);
+    assert.is(await statusFrom(meshed), 200);
+    await mesh.kubectl("delete", "peerauthentication", "default", "-n", meshed);
+    await waitFor("plaintext is taken again", async () => (await statusFrom(plain)) === 200, 30);
+  } finally {
+    await rm(file, { force: true });
+  }
 });
 
 const probes: Readonly<Record<string, unknown>> = {

@@ -32,7 +32,7 @@ export interface MtlsReport {
   readonly ports: readonly PortReport[];
   /** Pods that could not be asked, or did not tell all. */
   readonly unanswered: readonly { readonly pod: string; readonly reason: string }[];
-  /** Callers of a port, each once a port. */
+  /** Addresses that would be cut off, each counted once. */
   readonly cutOff: number;
 }
 
@@ -169,6 +169,6 @@ export const mtlsReport = (question: MtlsQuestion, answers: ReadonlyMap<string, 
   return {
     ports: sorted,
     unanswered,
-    cutOff: sorted.reduce((count, { callers }) => count + callers.length, 0),
+    cutOff: new Set(sorted.flatMap(({ callers }) => callers.map(({ address }) => address))).size,
   };
 };

@@ -26,7 +26,7 @@ export interface InboundStatistics {
   readonly isFull: boolean;
 }
 
-/** As many callers as a proxy remembers of HTTP, and as many of TCP: src/compile/plaintext-callers.ts. */
+/** As many callers as a filter chain remembers (src/compile/plaintext-callers.ts): with fewer, all are named. */
 const remembered = 1000;
 
 const sampleLine = /^([a-zA-Z_:][\w:]*)\{(.*)\} ([\d.e+]+)$/;

@@ -4,7 +4,13 @@ import * as assert from "uvu/assert";
 import type { ObjectEvent } from "../../../src/api/kubernetes.js";
 import type { PeerAuthenticationSpec } from "../../../src/api/security/peer-authentication.js";
 import { applyEvents } from "../../../src/model/apply.js";
-import { type MtlsMode, mtlsModeOf, peerAuthenticationAt, reaches } from "../../../src/model/peer-authentication.js";
+import {
+  decidingPolicyOf,
+  type MtlsMode,
+  mtlsModeOf,
+  peerAuthenticationAt,
+  reaches,
+} from "../../../src/model/peer-authentication.js";
 import { emptySnapshot, type Snapshot } from "../../../src/model/snapshot.js";
 
 type Mode = MtlsMode | "UNSET" | undefined;
@@ -178,6 +184,24 @@ test("modes do not depend on the order, or the batches, in which policies come",
         const together = snapshotOf(...events);
         const oneByOne = shuffled.reduce((snapshot, event) => applyEvents(snapshot, [event]).snapshot, emptySnapshot());
         for (const port of [80, 8080, 9]) assert.is(web(oneByOne, port), web(together, port));
+      },
+    ),
+  );
+});
+
+test("the policy that is said to decide is one that sets the mode", () => {
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(arbitraryPolicy, { selector: ({ namespace, name }) => `${namespace}/${name}` }),
+      (events) => {
+        const snapshot = snapshotOf(...events);
+        for (const port of [80, 8080, 9]) {
+          const deciding = decidingPolicyOf(snapshot, "shop", { app: "web", version: "v1" }, port);
+          const { mtls, portLevelMtls } = deciding?.spec ?? {};
+          const ofPort = portLevelMtls?.[port]?.mode;
+          const said = ofPort === undefined || ofPort === "UNSET" ? mtls?.mode : ofPort;
+          assert.is(said ?? "PERMISSIVE", web(snapshot, port));
+        }
       },
     ),
   );
