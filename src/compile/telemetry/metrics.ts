@@ -12,15 +12,17 @@ import { tagFormat } from "./tag-format.js";
  */
 const namespace = "wasmcustom";
 
-/** Of one proxy, for each kind; what is beyond is not counted. What has not changed for a day or two makes room. */
-const rememberedSeries = 5000;
+/**
+ * Of one filter chain and protocol, for each kind; what is beyond is not counted. What has not changed for a day or two makes room. A
+ * scope that all chains share (`sharing_name`) would crash Envoy 1.40 when it only validates a configuration.
+ */
+const rememberedSeries = 2000;
 
 const scope = {
   prefix: namespace,
   max_counters: rememberedSeries,
   max_histograms: rememberedSeries,
   enable_eviction: true,
-  sharing_name: "istio",
 };
 
 interface Statistic {
