@@ -29,7 +29,10 @@ test.after(async ({ mesh }) => {
 
 /** Requests that the server's proxy has seen as HTTP, and handshakes of mutual TLS that it has made. */
 const seenBy = async (mesh: Mesh, port: number) => ({
-  requests: await mesh.stat("server", new RegExp(`^http\\.inbound_0\\.0\\.0\\.0_${port}\\.downstream_rq_total`)),
+  requests: await mesh.stat(
+    "server",
+    new RegExp(`^http\\.inbound_0\\.0\\.0\\.0_${port}(_plaintext)?\\.downstream_rq_total`),
+  ),
   handshakes: await mesh.stat("server", /^listener\..*15006\.ssl\.handshake/),
 });
 
