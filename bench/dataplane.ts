@@ -96,6 +96,18 @@ const serviceOf = (name: string, clusterIP: string): Service => ({
 });
 
 const service = serviceOf("server", "10.96.0.10");
+const unmeasured = serviceOf("unmeasured-server", "10.96.0.11");
+
+/** Two pods without metrics, for comparison. */
+const withoutMetrics = (app: string): ObjectEvent => ({
+  kind: "Telemetry",
+  namespace: "default",
+  name: app,
+  object: {
+    metadata: { name: app, namespace: "default" },
+    spec: { selector: { matchLabels: { app } }, metrics: [{ overrides: [{ disabled: true }] }] },
+  },
+});
 
 /** The inbound router without the log that counts plaintext callers, to see what that costs. */
 const uncounted: ObjectEvent = {
@@ -144,6 +156,7 @@ const objects: readonly ObjectEvent[] = [
   },
   ...[
     service,
+    unmeasured,
     ...Array.from({ length: services - 1 }, (_, index) =>
       serviceOf(`other-${index}`, `10.97.${index >> 8}.${index & 255}`),
     ),
@@ -154,6 +167,10 @@ const objects: readonly ObjectEvent[] = [
   podOf("plain-client", "bench/client", false),
   podOf("server", "bench/server", true),
   podOf("client", "bench/client", true),
+  podOf("unmeasured-server", "bench/server", true),
+  podOf("unmeasured-client", "bench/client", true),
+  withoutMetrics("unmeasured-server"),
+  withoutMetrics("unmeasured-client"),
   podOf("uncounted", "bench/server", true),
   uncounted,
 ];
@@ -235,6 +252,15 @@ try {
       return loadHttp1(network("plain-client"), `http://${server}:8080/`, connections, seconds);
     }),
   );
+  const metrics = (what: string, width: number) =>
+    compare(what, pods, ["without metrics", "with metrics"], {}, (path, { network }) => {
+      const prefix = path === "with metrics" ? "" : "unmeasured-";
+      return loadHttp1(network(`${prefix}client`), `http://${prefix}server/`, width, seconds);
+    });
+  report("metrics, two sidecars", [
+    ...(await metrics("HTTP/1.1", connections)),
+    ...(await metrics("HTTP/1.1, one connection", 1)),
+  ]);
   const mebibyte = 1 << 20;
   report("sidecar memory, MB", [
     { sidecar: "client", idle: idle.client / mebibyte, "after load": (await sidecarMemory("client")) / mebibyte },

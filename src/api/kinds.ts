@@ -11,6 +11,7 @@ import { workloadGroup } from "./networking/workload-group.js";
 import { authorizationPolicy } from "./security/authorization-policy.js";
 import { peerAuthentication } from "./security/peer-authentication.js";
 import { requestAuthentication } from "./security/request-authentication.js";
+import { telemetry } from "./telemetry/telemetry.js";
 
 /** Every kind of the configuration API, by its name: watching, validation and the definitions in a cluster go by this. */
 export const configurationKinds = {
@@ -25,6 +26,7 @@ export const configurationKinds = {
   PeerAuthentication: peerAuthentication,
   AuthorizationPolicy: authorizationPolicy,
   RequestAuthentication: requestAuthentication,
+  Telemetry: telemetry,
 } as const;
 
 export type ConfigurationKind = keyof typeof configurationKinds;

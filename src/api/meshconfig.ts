@@ -23,6 +23,8 @@ export interface MeshConfig {
   readonly trustDomain: string;
   readonly trustDomainAliases: readonly string[];
   readonly clusterDomain: string;
+  /** The name of the cluster that the mesh is in, for telemetry. */
+  readonly clusterId: string;
   readonly outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
   /** Whether the proxy calls its application at the pod's address or at localhost. */
   readonly inboundTrafficPolicy: "PASSTHROUGH" | "LOCALHOST";
@@ -61,6 +63,7 @@ export const defaultMeshConfig: MeshConfig = {
   trustDomain: "cluster.local",
   trustDomainAliases: [],
   clusterDomain: "cluster.local",
+  clusterId: "Kubernetes",
   outboundTrafficPolicy: "ALLOW_ANY",
   inboundTrafficPolicy: "PASSTHROUGH",
   enableAutoMtls: true,
@@ -140,6 +143,7 @@ const resolve = (fields: MeshConfigFields, clusterDomain: string): MeshConfig =>
     trustDomain: fields.trustDomain ?? defaultMeshConfig.trustDomain,
     trustDomainAliases: fields.trustDomainAliases ?? [],
     clusterDomain,
+    clusterId: defaultMeshConfig.clusterId,
     outboundTrafficPolicy: fields.outboundTrafficPolicy?.mode ?? defaultMeshConfig.outboundTrafficPolicy,
     inboundTrafficPolicy: fields.inboundTrafficPolicy?.mode ?? defaultMeshConfig.inboundTrafficPolicy,
     enableAutoMtls: fields.enableAutoMtls ?? defaultMeshConfig.enableAutoMtls,

@@ -71,9 +71,9 @@ const formatOf = ({ accessLogEncoding, accessLogFormat }: MeshConfig) => {
   };
 };
 
-/** The access log of `meshConfig.accessLogFile`; none if that is empty. */
-export const accessLogs = (mesh: MeshConfig): AccessLog[] =>
-  mesh.accessLogFile === ""
+/** The access log to a file, in the mesh's format; none if the path is empty. */
+export const accessLogs = (path: string, mesh: MeshConfig): AccessLog[] =>
+  path === ""
     ? []
     : [
         create(AccessLogSchema, {
@@ -83,7 +83,7 @@ export const accessLogs = (mesh: MeshConfig): AccessLog[] =>
             value: packed(
               FileAccessLogSchema,
               create(FileAccessLogSchema, {
-                path: mesh.accessLogFile,
+                path,
                 accessLogFormat: { case: "logFormat", value: formatOf(mesh) },
               }),
             ),

@@ -5,6 +5,7 @@ import { selectEnvoyFilters } from "../model/envoy-filter.js";
 import { hostnameLabel, type Labels } from "../model/selector.js";
 import { sidecarOf } from "../model/sidecar-scope.js";
 import type { Snapshot } from "../model/snapshot.js";
+import { type Reporting, telemetryOf } from "../model/telemetry.js";
 import type { ProxyLocality } from "./endpoints/assignment.js";
 import type { IpFamilies, IpFamily } from "./listeners/addresses.js";
 
@@ -20,6 +21,8 @@ export interface Client {
   /** Whether traffic is redirected to the proxy; if not, its Sidecar says where it listens. */
   readonly isRedirected: boolean;
   readonly filters: readonly EnvoyFilter[];
+  /** What is told of the traffic that it sends. */
+  readonly reporting: Reporting;
 }
 
 /** What of a proxy decides its load balancing by locality. */
@@ -50,6 +53,7 @@ const clientWith = (fields: Omit<Client, "key">): Client => ({
     fields.sidecar === undefined ? 0 : numberOf(fields.sidecar),
     fields.isRedirected,
     fields.filters.map(numberOf),
+    numberOf(fields.reporting),
   ]),
 });
 
@@ -59,8 +63,9 @@ export const familiesOf = (pod: Pod): IpFamilies => {
   return [...new Set(families)];
 };
 
-export const nobody = (families: IpFamilies): Client =>
-  clientWith({ families, namespace: "", labels: {}, sidecar: undefined, isRedirected: true, filters: [] });
+/** One that has no rules of its own. */
+export const nobody = ({ families, reporting }: Pick<Client, "families" | "reporting">): Client =>
+  clientWith({ families, reporting, namespace: "", labels: {}, sidecar: undefined, isRedirected: true, filters: [] });
 
 /** Names of the labels that any rule chooses its clients by. */
 export const chosenLabels = (snapshot: Snapshot): ReadonlySet<string> =>
@@ -89,6 +94,7 @@ export const clientOf = (
       { namespace, labels },
       snapshot.mesh.rootNamespace,
     ),
+    reporting: telemetryOf(snapshot, namespace, labels).client,
   });
 };
 

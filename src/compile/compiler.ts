@@ -4,7 +4,6 @@ import { applyEvents } from "../model/apply.js";
 import { emptySnapshot, keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "../model/snapshot.js";
 import { type Client, chosenLabels, clientOf, nobody, placeOf } from "./client.js";
 import { createInbound, type Inbound, type InboundShapes } from "./inbound.js";
-import type { IpFamilies } from "./listeners/addresses.js";
 import { createPolicyCompiler } from "./policy/policies.js";
 import { createQuarantine } from "./quarantine.js";
 import { type ResourceView, type Touched, type TypeUrl, typeUrls } from "./resources.js";
@@ -68,14 +67,14 @@ export const createCompiler = (
   const quarantine = createQuarantine();
   const appliedListeners = new Set<(diff: SnapshotDiff) => void>();
 
-  const baseOf = (families: IpFamilies): Scope => {
-    const key = families.join();
-    const known = bases.get(key);
+  const baseOf = (client: Client): Scope => {
+    const above = nobody(client);
+    const known = bases.get(above.key);
     if (known !== undefined) return known;
-    const base = createScope(snapshot, nobody(families), undefined, failed);
+    const base = createScope(snapshot, above, undefined, failed);
     base.update(snapshot, hostsOf(snapshot));
     base.settle();
-    bases.set(key, base);
+    bases.set(above.key, base);
     return base;
   };
 
@@ -84,7 +83,7 @@ export const createCompiler = (
     const known = scopes.get(client.key);
     if (known !== undefined) return known;
     const isApart = client.sidecar !== undefined || client.filters.length > 0 || !client.isRedirected;
-    const scope = createScope(snapshot, client, isApart ? undefined : baseOf(client.families), failed);
+    const scope = createScope(snapshot, client, isApart ? undefined : baseOf(client), failed);
     scope.update(snapshot, hostsOf(snapshot));
     scope.settle();
     scopes.set(client.key, scope);
@@ -127,6 +126,10 @@ export const createCompiler = (
     else {
       users.delete(scope);
       scopes.delete(scope.client.key);
+      const { base } = scope;
+      // Another way of telling of traffic has come into force for all; a base of the last proxy waits for the next.
+      if (base !== undefined && scopes.size > 0 && ![...scopes.values()].some((other) => other.base === base))
+        bases.delete(base.client.key);
     }
   };
 

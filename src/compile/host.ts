@@ -132,7 +132,7 @@ const writeTcp = (
     if (isServed(address, client.families))
       writing.listeners.push(
         addressListener({
-          ...{ address, port: number, mesh: snapshot.mesh, ...tcp },
+          ...{ address, port: number, mesh: snapshot.mesh, reporting: client.reporting, ...tcp },
           detectedRoutes: isDetected ? hostRouteName(service.host, port.port) : undefined,
         }),
       );

@@ -1,5 +1,4 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { MeshConfig } from "../api/meshconfig.js";
 import type { HttpProxyListener } from "../model/sidecar-scope.js";
 import { TrafficDirection } from "../proto/envoy/config/core/v3/base_pb.js";
 import { type Listener, ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
@@ -10,11 +9,12 @@ import { boundAddress } from "./listeners/addresses.js";
 import { chain } from "./listeners/chains.js";
 import type { PortPart } from "./port-part.js";
 import { blockedHosts } from "./routes/virtual-hosts.js";
+import type { Common } from "./telemetry/logs.js";
 
 export const httpProxyRouteName = "http_proxy";
 
 /** A listener that clients use as their HTTP proxy. */
-export const httpProxyListener = ({ port, bind }: HttpProxyListener, mesh: MeshConfig): Listener =>
+export const httpProxyListener = ({ port, bind }: HttpProxyListener, common: Common): Listener =>
   create(ListenerSchema, {
     name: `${bind}_${port}`,
     address: boundAddress(bind, port),
@@ -23,7 +23,7 @@ export const httpProxyListener = ({ port, bind }: HttpProxyListener, mesh: MeshC
       chain("http_proxy", {}, [
         httpConnectionManager({
           direction: "outbound",
-          mesh,
+          ...common,
           statPrefix: `outbound_${httpProxyRouteName}`,
           routes: { name: httpProxyRouteName },
         }),

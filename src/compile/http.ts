@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../api/meshconfig.js";
+import type { Reporting } from "../model/telemetry.js";
 import { type Filter, FilterSchema } from "../proto/envoy/config/listener/v3/listener_components_pb.js";
 import type { RouteConfiguration } from "../proto/envoy/config/route/v3/route_pb.js";
 import { FilterStateValue_SharedWithUpstream } from "../proto/envoy/extensions/filters/common/set_filter_state/v3/value_pb.js";
@@ -18,11 +19,12 @@ import {
   type HttpFilter,
   HttpFilterSchema,
 } from "../proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import { accessLogs } from "./access-log.js";
 import { packed } from "./encode.js";
 import { httpDefences } from "./http-defences.js";
 import type { Init } from "./init.js";
 import { policyFilters } from "./policy/slots.js";
+import type { Security } from "./telemetry/labels.js";
+import { requestLogs } from "./telemetry/logs.js";
 import { fromStream } from "./tls.js";
 
 /** Set by the callee's proxy when its application could not be reached: the request is safe to try elsewhere. */
@@ -92,6 +94,11 @@ export interface HttpFilterChainOptions {
   readonly filters?: readonly HttpFilter[];
   readonly router?: Init<typeof RouterSchema>;
   readonly mesh: MeshConfig;
+  readonly reporting: Reporting;
+  /** Of what comes in: whether its callers have proved who they are. */
+  readonly security?: Security;
+  /** Whether nothing but HTTP/1 comes here. */
+  readonly isHttp1?: boolean;
 }
 
 /** How much of a path is made one form before it is matched, on every listener alike: what differs is a way around. */
@@ -123,7 +130,14 @@ export const httpConnectionManager = (options: HttpFilterChainOptions): Filter =
     useRemoteAddress: false,
     ...normalization(options.mesh),
     ...httpDefences(),
-    accessLog: accessLogs(options.mesh),
+    accessLog: requestLogs(
+      {
+        ...{ mesh: options.mesh, reporting: options.reporting },
+        side: isInbound ? "server" : "client",
+        security: options.security ?? "plaintext",
+      },
+      options.isHttp1,
+    ),
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
     upgradeConfigs: [{ upgradeType: "websocket" }],
     streamIdleTimeout: { seconds: 0n },

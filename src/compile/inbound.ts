@@ -2,10 +2,11 @@ import type { Pod } from "../api/kubernetes.js";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { mtlsModesOf } from "../model/peer-authentication.js";
 import type { Snapshot } from "../model/snapshot.js";
+import { type Reporting, telemetryOf } from "../model/telemetry.js";
 import { type Cluster, ClusterSchema } from "../proto/envoy/config/cluster/v3/cluster_pb.js";
 import { TypedExtensionConfigSchema } from "../proto/envoy/config/core/v3/extension_pb.js";
 import { type Listener, ListenerSchema } from "../proto/envoy/config/listener/v3/listener_pb.js";
-import { type Client, familiesOf } from "./client.js";
+import { type Client, familiesOf, numberOf } from "./client.js";
 import { inboundCluster, ingressCluster } from "./clusters/inbound.js";
 import { inboundClusterName, inboundPassthroughCluster } from "./clusters/names.js";
 import { encodeResource } from "./encode.js";
@@ -29,8 +30,8 @@ export interface Inbound {
 const isTransparent = (pod: Pod): boolean =>
   pod.metadata?.annotations?.["sidecar.istio.io/interceptionMode"] === "TPROXY";
 
-const clusterOf = ({ port, policy, endpoint }: ServedPort, common: Common): Cluster => {
-  const options = { ...common, name: inboundClusterName(port), policy };
+const clusterOf = ({ port, policy, endpoint, service }: ServedPort, common: Common): Cluster => {
+  const options = { ...common, name: inboundClusterName(port), policy, service };
   if (endpoint === undefined) return inboundCluster(options);
   return ingressCluster(
     options,
@@ -40,6 +41,7 @@ const clusterOf = ({ port, policy, endpoint }: ServedPort, common: Common): Clus
 
 interface Common {
   readonly mesh: MeshConfig;
+  readonly reporting: Reporting;
   readonly isTransparent: boolean;
 }
 
@@ -103,14 +105,15 @@ export const createInbound = (shapes: InboundShapes, policyCompiler: PolicyCompi
       policies = policiesOf(snapshot, pod);
       const ports = servedPortsOf(snapshot, pod, client, mtls);
       const families = familiesOf(pod);
-      const common: Common = { mesh, isTransparent: isTransparent(pod) };
+      const { server: reporting } = telemetryOf(snapshot, client.namespace, labels);
+      const common: Common = { mesh, reporting, isTransparent: isTransparent(pod) };
       const key = JSON.stringify([
         ...[ports, mtls.mode, [...mtls.ports], families, common.isTransparent, client.key],
-        policies.networkKey,
+        ...[policies.networkKey, numberOf(reporting)],
       ]);
       if (key === made && arePoliciesSame(before, policies)) return;
       made = key;
-      const context = { mesh, network: policies.network };
+      const context = { mesh, reporting, network: policies.network };
       const redirected = ports.filter(({ bind }) => bind === undefined);
       const shape = remember(shapes, key, () =>
         encode(

@@ -80,6 +80,7 @@ export type CompileFailed = (what: string, error: Error) => void;
 
 export const createScope = (first: Snapshot, client: Client, base: Scope | undefined, failed: CompileFailed): Scope => {
   const { mesh } = first;
+  const common = { mesh, reporting: client.reporting };
   const view = createView();
   const places = new Map<string, { readonly place: ProxyPlace; readonly view: WritableView }>();
   const patcher = createPatcher(client.filters, "SIDECAR_OUTBOUND");
@@ -150,7 +151,7 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       return;
     }
     const options: SharedPortOptions = {
-      ...{ port, parts, mesh, unknown, families: client.families },
+      ...{ ...common, port, parts, unknown, families: client.families },
       bind: egress?.bind,
     };
     const routes = sharedRoutes(options);
@@ -259,8 +260,8 @@ export const createScope = (first: Snapshot, client: Client, base: Scope | undef
       );
     const clusters = staticClusters(mesh);
     const listeners = [
-      ...(client.isRedirected ? [virtualOutbound(client.families, unknown, mesh)] : []),
-      ...(lookup.sidecar?.httpProxies ?? []).map((listener) => httpProxyListener(listener, mesh)),
+      ...(client.isRedirected ? [virtualOutbound(client.families, unknown, common)] : []),
+      ...(lookup.sidecar?.httpProxies ?? []).map((listener) => httpProxyListener(listener, common)),
     ];
     for (const written of [...clusters, ...patcher.addedClusters(namesOf(clusters))]) {
       const cluster = patcher.cluster(written);

@@ -6,12 +6,15 @@ import { type IngressPort, ingressOf } from "../model/ingress.js";
 import { type MtlsMode, type MtlsModes, modeOfPort } from "../model/peer-authentication.js";
 import type { Snapshot } from "../model/snapshot.js";
 import type { Client } from "./client.js";
+import { type ServiceName, serviceName } from "./telemetry/keys.js";
 
 type Pool = Pick<TrafficPolicy, "connectionPool" | "retryBudget">;
 
 /** A port that a pod serves, and how its application is called. */
 export interface ServedPort extends Omit<IngressPort, "connectionPool"> {
   readonly policy: Pool | undefined;
+  /** The oldest that it is served for. */
+  readonly service: ServiceName | undefined;
   readonly mtls: MtlsMode;
 }
 
@@ -42,6 +45,7 @@ export const servedPortsOf = (
     return ingress.map(({ connectionPool, ...port }) => ({
       ...port,
       policy: poolOnly(connectionPool),
+      service: undefined,
       mtls: modeOfPort(modes, port.port),
     }));
   const isLocal = snapshot.mesh.inboundTrafficPolicy === "LOCALHOST";
@@ -53,5 +57,6 @@ export const servedPortsOf = (
     endpoint: isLocal ? { address: localhost, port: served.port } : undefined,
     policy: poolOnly(sidecar?.spec.inboundConnectionPool) ?? ownPolicy(snapshot, served, client),
     mtls: modeOfPort(modes, served.port),
+    service: serviceName(served.service),
   }));
 };

@@ -50,14 +50,14 @@ export interface CertificateAuthority {
   readonly certify: (other: CertificateAuthority) => Promise<string | undefined>;
   /** Signs a key that the caller holds; gives the chain, leaf first. */
   readonly sign: (
-    subject: Pick<CertificateRequest, "uri" | "dnsNames" | "organization">,
+    subject: Pick<CertificateRequest, "uri" | "dnsNames" | "organization" | "organizationalUnits">,
     /** A key, or the DER of its SubjectPublicKeyInfo. */
     publicKey: KeyObject | Buffer,
     lifetimeSeconds: number,
   ) => Promise<Omit<IssuedCertificate, "privateKeyPem">>;
   /** Makes a P-256 key and signs it. The key is held in memory only. */
   readonly issue: (
-    subject: Pick<CertificateRequest, "uri" | "dnsNames" | "organization">,
+    subject: Pick<CertificateRequest, "uri" | "dnsNames" | "organization" | "organizationalUnits">,
     lifetimeSeconds: number,
   ) => Promise<IssuedCertificate>;
 }

@@ -18,12 +18,14 @@ export interface WorkloadSubscription {
 export interface WorkloadCertificates {
   /**
    * Issues a certificate with a key of its own for this proxy and keeps it fresh: `renewed` is called with each next
-   * one. A renewal that fails is tried again every minute, and told to `failed`.
+   * one. A renewal that fails is tried again every minute, and told to `failed`. The organizational units are asked
+   * for at each issue.
    */
   readonly subscribe: (
     namespace: string,
     serviceAccount: string,
     renewed: (secrets: WorkloadSecrets) => void,
+    organizationalUnits?: () => readonly string[],
   ) => Promise<WorkloadSubscription>;
   /** Passes on the trust bundle of now, with each proxy's certificate as it is. */
   readonly trustChanged: () => void;
@@ -58,7 +60,12 @@ export const createWorkloadCertificates = (options: WorkloadCertificateOptions):
   let generation = 0;
   let window = 0;
 
-  const subscribe: WorkloadCertificates["subscribe"] = async (namespace, serviceAccount, renewed) => {
+  const subscribe: WorkloadCertificates["subscribe"] = async (
+    namespace,
+    serviceAccount,
+    renewed,
+    organizationalUnits = () => [],
+  ) => {
     const uri = spiffeId(options.trustDomain, namespace, serviceAccount);
     let timer: NodeJS.Timeout | undefined;
     let stopped = false;
@@ -69,7 +76,9 @@ export const createWorkloadCertificates = (options: WorkloadCertificateOptions):
     });
     const issue = async (): Promise<IssuedCertificate> => {
       const begun = generation;
-      const next = await options.authority().issue({ uri }, options.lifetimeSeconds);
+      const next = await options
+        .authority()
+        .issue({ uri, organizationalUnits: organizationalUnits() }, options.lifetimeSeconds);
       schedule(begun === generation ? renewalDelay(next) : Math.random() * window);
       issued = next;
       options.issued?.();

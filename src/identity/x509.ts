@@ -8,8 +8,10 @@ const signAsync = promisify<string, Buffer, { key: KeyObject; dsaEncoding: "der"
 export interface CertificateRequest {
   readonly uri?: string;
   readonly dnsNames?: readonly string[];
-  /** Absent for workload certificates: RFC 5280 then wants the critical subject alternative name, as SPIFFE does. */
+  /** Absent for workload certificates, whose subject alternative name is critical. */
   readonly organization?: string;
+  /** What telemetry knows a workload by; they grant nothing. */
+  readonly organizationalUnits?: readonly string[];
   /** A key, or the DER of its SubjectPublicKeyInfo. */
   readonly publicKey: KeyObject | Buffer;
   readonly notBefore: Date;
@@ -27,6 +29,7 @@ const oid = {
   ecdsaWithSha256: der.objectIdentifier("1.2.840.10045.4.3.2"),
   sha256WithRsa: der.objectIdentifier("1.2.840.113549.1.1.11"),
   organization: der.objectIdentifier("2.5.4.10"),
+  organizationalUnit: der.objectIdentifier("2.5.4.11"),
   basicConstraints: der.objectIdentifier("2.5.29.19"),
   keyUsage: der.objectIdentifier("2.5.29.15"),
   extendedKeyUsage: der.objectIdentifier("2.5.29.37"),
@@ -107,15 +110,14 @@ const issuerOf = (certificate: X509Certificate): Issuer => {
   return issuer;
 };
 
-const nameOf = (organization: string | undefined): Buffer =>
-  organization === undefined
-    ? der.sequence()
-    : der.sequence(
-        der.write(
-          der.tag.set,
-          der.sequence(oid.organization, der.write(der.tag.utf8String, Buffer.from(organization, "utf8"))),
-        ),
-      );
+const nameOf = ({ organization, organizationalUnits = [] }: CertificateRequest): Buffer => {
+  const attribute = (type: Buffer, value: string): Buffer =>
+    der.write(der.tag.set, der.sequence(type, der.write(der.tag.utf8String, Buffer.from(value, "utf8"))));
+  return der.sequence(
+    ...(organization === undefined ? [] : [attribute(oid.organization, organization)]),
+    ...organizationalUnits.map((unit) => attribute(oid.organizationalUnit, unit)),
+  );
+};
 
 const subjectKeyId = (id: Buffer): Buffer =>
   extension(oid.subjectKeyIdentifier, false, der.write(der.tag.octetString, id));
@@ -193,7 +195,7 @@ export const signCertificate = (request: CertificateRequest, signer: Signer): Pr
   const extensions = request.isAuthority
     ? [authorityExtensions, subjectKeyId(createHash("sha1").update(spkiOf(request.publicKey)).digest())]
     : [leafExtensions];
-  return signTo(request, nameOf(request.organization), [...extensions, alternativeNames(request)], signer);
+  return signTo(request, nameOf(request), [...extensions, alternativeNames(request)], signer);
 };
 
 /**

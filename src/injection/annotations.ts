@@ -90,7 +90,7 @@ export const annotations = {
     "sidecar.istio.io/componentLogLevel",
     parse.componentLogLevel,
     'give component:level pairs separated by commas, such as "misc:error,rbac:debug"',
-    "`misc:error`",
+    "`misc:error,wasm:off`",
     "Log levels of the proxy's components.",
   ),
   includeInboundPorts: rule(

@@ -1,6 +1,7 @@
 import { proberListener, proberResources } from "./prober.js";
 import type { AppProbe } from "./probes.js";
 import { httpListener, type IpFamilies } from "./static-listener.js";
+import { istioStatistics, statisticsNamespaceExtension } from "./telemetry.js";
 
 /** What an Envoy bootstrap is made of. Texts may hold anything: they are escaped for Kubernetes' `$(NAME)` expansion. */
 export interface BootstrapInput {
@@ -31,7 +32,15 @@ const rootCertificateFile = "/var/run/secrets/istio/root-cert.pem";
 
 /** Few enough that memory grows with what is asked for, not with the mesh; the rest by annotation. */
 const statsPrefixes = [
-  ...["cluster_manager.", "control_plane.", "heddle.", "listener_manager.", "server.", "cluster.xds-grpc."],
+  ...[
+    istioStatistics,
+    "cluster_manager.",
+    "control_plane.",
+    "heddle.",
+    "listener_manager.",
+    "server.",
+    "cluster.xds-grpc.",
+  ],
   // The health_check filter reads a probe cluster's membership from its gauges: without them it finds nobody healthy.
   "cluster.probe|",
 ];
@@ -155,8 +164,9 @@ const bootstrapOf = (input: BootstrapInput): object => ({
       },
     ],
   },
-  // Of the scopes that allow it: statistics of plaintext callers who have not come for so long, or up to twice as long.
+  // Of the scopes that allow it: statistics of who has not come for so long, or up to twice as long.
   stats_eviction_interval: "86400s",
+  bootstrap_extensions: [statisticsNamespaceExtension()],
   stats_config: {
     use_all_default_tags: false,
     stats_tags: statsTags(input.clusterDomain),

@@ -1,6 +1,7 @@
 import type { V1Container, V1Pod, V1PodSpec } from "@kubernetes/client-node";
 import jsonPatch from "fast-json-patch";
 import { type AnnotationSettings, annotations, readAnnotations, written } from "./annotations.js";
+import { statsPort } from "./bootstrap.js";
 import { type InjectionStatus, type Originals, type Overrides, originalsOf, undoEarlier } from "./earlier.js";
 import { imagesOf } from "./image.js";
 import { addUnder, mergeContainer } from "./merge.js";
@@ -18,9 +19,10 @@ import {
   takenPortWarnings,
 } from "./security.js";
 import { shapeFault, withoutNulls } from "./shape.js";
+import { scrapeAnnotations, telemetryEnvironment } from "./telemetry.js";
 import type { PodOverlay, TemplateValues } from "./template.js";
 import type { InjectionRequest, InjectionResult } from "./types.js";
-import { canonicalName, canonicalRevision, podName, runsToCompletion } from "./workload.js";
+import { canonicalName, canonicalRevision, podName, runsToCompletion, workloadNameLabel } from "./workload.js";
 
 const proxyName = "istio-proxy";
 const initName = "istio-init";
@@ -101,7 +103,7 @@ const proxySettings = (
 interface Rendering {
   readonly values: TemplateValues;
   readonly rewritten: V1Pod;
-  /** They tell the control plane what the pod's own annotations do not. */
+  /** They tell the control plane, or Prometheus, what the pod's own annotations do not. */
   readonly annotations: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
 }
@@ -127,6 +129,7 @@ const templateValues = (
   const images = imagesOf(request, settings, proxy);
   const drain = drainSeconds(rest, proxy);
   const environment = [
+    ...telemetryEnvironment(rest, request.cluster.clusterId),
     ...(defaults.env ?? []),
     ...Object.entries(proxy.proxyMetadata ?? {}).map(([name, value]) => ({ name, value })),
   ];
@@ -134,6 +137,7 @@ const templateValues = (
     values: {
       canonicalName: canonicalName(rest),
       canonicalRevision: canonicalRevision(rest),
+      workloadName: workloadNameLabel(rest),
       revision: request.revision,
       namespace: namespace.name,
       defaultContainer: rest.spec!.containers[0]?.name,
@@ -163,7 +167,10 @@ const templateValues = (
       userVolumeMounts: settings.userVolumeMount ?? [],
     },
     rewritten: { ...rest, spec },
-    annotations: mode === "TPROXY" ? { [annotations.interceptionMode.name]: mode } : {},
+    annotations: {
+      ...scrapeAnnotations(rest, statsPort),
+      ...(mode === "TPROXY" ? { [annotations.interceptionMode.name]: mode } : {}),
+    },
     warnings: [...images.warnings, ...sharedUserWarnings(rest, user), ...takenPortWarnings(rest)],
   };
 };

@@ -90,7 +90,8 @@ export const renderArguments = (
     "--log-level",
     settings.logLevel ?? request.values.logLevel ?? "warning",
     "--component-log-level",
-    settings.componentLogLevel ?? "misc:error",
+    // Of Wasm there is only the module that is not there.
+    settings.componentLogLevel ?? "misc:error,wasm:off",
     "--drain-time-s",
     String(proxy.drainSeconds ?? 45),
     "--drain-strategy",

@@ -7,6 +7,7 @@ import { refuse } from "./refusal.js";
 export const templateValues = {
   canonicalName: "the workload's canonical name",
   canonicalRevision: "the workload's canonical revision",
+  workloadName: "the name of the Deployment, or other owner, that the pod is of",
   revision: "the control plane's revision",
   namespace: "the pod's namespace",
   defaultContainer: "name of the pod's first own container",

@@ -55,6 +55,9 @@ export const canonicalName = (pod: V1Pod): string => {
   );
 };
 
+/** The workload's name as a label. */
+export const workloadNameLabel = (pod: V1Pod): string => labelValue(workloadOf(pod).name);
+
 export const canonicalRevision = (pod: V1Pod): string => {
   const labels = pod.metadata?.labels ?? {};
   return labelValue(

@@ -8,6 +8,7 @@ import type { InjectionTemplate } from "../injection/template.js";
 import type { InjectionCluster, InjectionResult, InjectionValues } from "../injection/types.js";
 import { type ProxyConfigs, proxyConfigsFor } from "../model/proxy-config.js";
 import type { Snapshot } from "../model/snapshot.js";
+import type { InjectionOutcome } from "./istio-metrics.js";
 
 export interface InjectorOptions {
   readonly revision: string;
@@ -16,6 +17,8 @@ export interface InjectorOptions {
   readonly cluster: (snapshot: Snapshot) => InjectionCluster;
   /** Told of a pod that asked for a sidecar and is not to have one, or is refused; not of a dry run. */
   readonly noticed?: (notice: PodNotice) => void;
+  /** Told of each pod, whatever becomes of it. */
+  readonly counted?: (outcome: InjectionOutcome) => void;
   /** How long to wait for news of a namespace that asks for nothing, where only pods that ask are sent here; 0 without. */
   readonly patienceMilliseconds?: number;
 }
@@ -60,7 +63,7 @@ export const createInjector =
       });
     };
 
-    return async (admission) => {
+    const admit: AdmitPod = async (admission) => {
       const { namespace, pod } = admission;
       const labels = (pod["metadata"] as { readonly labels?: Labels | null }).labels ?? {};
       const patience = options.patienceMilliseconds ?? 0;
@@ -86,6 +89,17 @@ export const createInjector =
         case "refused":
           notice("refused", result.message);
           return { allowed: false, code: 400, message: result.message };
+      }
+    };
+
+    return async (...asked) => {
+      let outcome: InjectionOutcome = "failure";
+      try {
+        const verdict = await admit(...asked);
+        if (verdict.allowed) outcome = verdict.patch === undefined ? "skip" : "success";
+        return verdict;
+      } finally {
+        options.counted?.(outcome);
       }
     };
   };

@@ -1,10 +1,11 @@
 import type { Pod } from "../api/kubernetes.js";
 import type { Compiler } from "../compile/compiler.js";
 import { typeUrls } from "../compile/resources.js";
+import { workloadUnits } from "../compile/telemetry/peer.js";
 import { secretResources } from "../compile/tls.js";
 import { createView } from "../compile/view.js";
 import type { WorkloadCertificates, WorkloadSecrets } from "../identity/workload.js";
-import { keyOf } from "../model/snapshot.js";
+import { keyOf, type Snapshot } from "../model/snapshot.js";
 import type { ConfigurationSource, ProxyIdentity } from "../serve/configuration.js";
 import type { Holdings } from "./certificates/holdings.js";
 import { createEnding } from "./ending.js";
@@ -59,6 +60,9 @@ const watchPods = (compiler: Compiler) => {
   };
 };
 
+const unitsOf = ({ pods, mesh }: Snapshot, { namespace, podName }: ProxyIdentity): readonly string[] =>
+  workloadUnits(pods.get(keyOf(namespace, podName)), mesh.clusterId);
+
 /** A proxy's layers: its certificates, what ends it, its own listener, its namespace's routes and what all see. */
 export const createConfiguration = ({
   compiler,
@@ -81,7 +85,7 @@ export const createConfiguration = ({
         secrets.commit();
       };
       const subscription = await certificates
-        .subscribe(proxy.namespace, proxy.serviceAccount, write)
+        .subscribe(proxy.namespace, proxy.serviceAccount, write, () => unitsOf(compiler.snapshot(), proxy))
         .catch((error: Error) => {
           holding?.close();
           workload.release();

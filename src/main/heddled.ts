@@ -96,6 +96,7 @@ plane = await startControlPlane({
       logger.warn({ namespace, pod, outcome, reason }, "a pod gets no sidecar");
       recordEvent(eventOfPod(notice));
     },
+    counted: observer.injected,
     patienceMilliseconds: namespacePatienceMilliseconds,
   }),
   host: settings.host,
@@ -108,6 +109,7 @@ plane = await startControlPlane({
   issuerKeys: settings.issuerKeys,
 });
 const { authority, compiler } = plane;
+observer.follow(compiler.snapshot);
 plane.onNack((nack) => recordEvent(eventOfNack(nack)));
 logger.info({ authority: authority.origin, validUntil: authority.notAfter, xds: plane.xds.port }, "heddled serves");
 

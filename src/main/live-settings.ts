@@ -63,9 +63,10 @@ export const followSettings = ({ client, settings, logger, judged }: LiveSetting
 
   const takeMesh = ({ mesh: text = "" }: Readonly<Record<string, string>>): void => {
     if (text === meshText) return;
-    const next = readMeshConfig(readFields(text, "meshConfig"), mesh.clusterDomain, ({ path, message }) =>
+    const read = readMeshConfig(readFields(text, "meshConfig"), mesh.clusterDomain, ({ path, message }) =>
       logger.warn(`${path}: ${message}`),
     );
+    const next = { ...read, clusterId: mesh.clusterId };
     injection = readInjectionSettings(texts, settings.builtInTemplate, next.defaultConfig);
     meshText = text;
     mesh = next;

@@ -1,11 +1,16 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import { createCertificateObserver } from "./certificates/metrics.js";
 import type { ControlPlaneObserver } from "./control-plane.js";
+import { createIstioMetrics } from "./istio-metrics.js";
 
 /** The control plane's own metrics. */
 export const createObserver = (
   registry: Registry,
-): ControlPlaneObserver & { readonly configMapJudged: (configMap: string, isUsable: boolean) => void } => {
+): ControlPlaneObserver & { readonly configMapJudged: (configMap: string, isUsable: boolean) => void } & Pick<
+    ReturnType<typeof createIstioMetrics>,
+    "injected" | "follow"
+  > => {
+  const istio = createIstioMetrics(registry);
   const registers = [registry];
   const connected = new Gauge({ name: "heddle_xds_connected_proxies", help: "Open xDS streams", registers });
   const pushed = new Counter({ name: "heddle_xds_pushed_bytes_total", help: "Bytes of xDS responses", registers });
@@ -47,10 +52,22 @@ export const createObserver = (
     },
     ...createCertificateObserver(registry),
     configMapJudged: (configmap, isUsable) => badConfigMap.set({ configmap }, isUsable ? 0 : 1),
-    connected: (count) => connected.set(count),
-    pushed: (bytes) => pushed.inc(bytes),
+    injected: istio.injected,
+    follow: istio.follow,
+    converged: istio.converged,
+    connected: (count) => {
+      connected.set(count);
+      istio.connected(count);
+    },
+    pushed: (bytes, type, milliseconds) => {
+      pushed.inc(bytes);
+      istio.pushed(type, milliseconds);
+    },
     acked: (type) => answers.inc({ type, answer: "ack" }),
-    nacked: (type) => answers.inc({ type, answer: "nack" }),
+    nacked: (type) => {
+      answers.inc({ type, answer: "nack" });
+      istio.nacked(type);
+    },
     refused: () => refused.inc(),
     dropped: (reason) => dropped.inc({ reason }),
   };

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { inspectionPort } from "../admission/inspection.js";
-import { type MeshConfig, readMeshConfig } from "../api/meshconfig.js";
+import { defaultMeshConfig, type MeshConfig, readMeshConfig } from "../api/meshconfig.js";
 import { type CertificateSettings, readCertificateSettings } from "./certificates/settings.js";
 import type { RotationSettings } from "./control-plane.js";
 import { readDuration } from "./duration.js";
@@ -104,11 +104,15 @@ export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Sett
   const revision = environment["REVISION"] ?? "default";
   const suffix = revision === "default" ? "" : `-${revision}`;
   const warnings: string[] = [];
-  const mesh = readMeshConfig(
-    readFields(meshText, "meshConfig"),
-    environment["CLUSTER_DOMAIN"] ?? "cluster.local",
-    ({ path, message }) => warnings.push(`${path}: ${message}`),
-  );
+  const clusterId = environment["CLUSTER_ID"] ?? defaultMeshConfig.clusterId;
+  const mesh = {
+    ...readMeshConfig(
+      readFields(meshText, "meshConfig"),
+      environment["CLUSTER_DOMAIN"] ?? "cluster.local",
+      ({ path, message }) => warnings.push(`${path}: ${message}`),
+    ),
+    clusterId,
+  };
   return {
     namespace: environment["POD_NAMESPACE"] ?? "istio-system",
     podName: environment["POD_NAME"] ?? hostname(),
@@ -118,7 +122,7 @@ export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Sett
     meshConfigMap: `istio${suffix}`,
     injectionConfigMap: `istio-sidecar-injector${suffix}`,
     revision,
-    clusterId: environment["CLUSTER_ID"] ?? "Kubernetes",
+    clusterId,
     network: environment["NETWORK"] ?? "",
     logLevel: environment["LOG_LEVEL"] ?? "info",
     host: environment["LISTEN_HOST"] ?? listenHostOf(networkInterfaces()),

@@ -175,6 +175,7 @@ export const applyEvents = (
   const peerAuthentications = new Map<string, (ObjectEvent & { kind: "PeerAuthentication" })["object"]>();
   const authorizationPolicies = new Map<string, (ObjectEvent & { kind: "AuthorizationPolicy" })["object"]>();
   const requestAuthentications = new Map<string, (ObjectEvent & { kind: "RequestAuthentication" })["object"]>();
+  const telemetries = new Map<string, (ObjectEvent & { kind: "Telemetry" })["object"]>();
   for (const event of events) {
     const key = keyOf(event.namespace, event.name);
     switch (event.kind) {
@@ -223,6 +224,11 @@ export const applyEvents = (
       case "KeySet":
         applyKeySet(edit, effects, event.name, event.object);
         break;
+      case "Telemetry":
+        telemetries.set(key, event.object);
+        // Also of what they send, which is another client's then.
+        effects.clients = true;
+        break;
     }
   }
   touchOnNodes(edit, effects, moved);
@@ -231,5 +237,6 @@ export const applyEvents = (
   applyPeerAuthentications(edit, effects, peerAuthentications);
   applyPolicies(edit, edit.authorizationPolicies, effects, authorizationPolicies);
   applyPolicies(edit, edit.requestAuthentications, effects, requestAuthentications);
+  applyPolicies(edit, edit.telemetries, effects, telemetries);
   return finish();
 };

@@ -9,6 +9,7 @@ import type { WorkloadEntry } from "../api/networking/workload-entry.js";
 import type { AuthorizationPolicy } from "../api/security/authorization-policy-spec.js";
 import type { KeySet } from "../api/security/key-set.js";
 import type { RequestAuthentication } from "../api/security/request-authentication-schema.js";
+import type { Telemetry } from "../api/telemetry/telemetry.js";
 import type { NamespaceDestinationRules } from "./destination-rule.js";
 import type { NamespacePeerAuthentications } from "./peer-authentication.js";
 import type { MeshService } from "./service.js";
@@ -62,6 +63,7 @@ export interface Snapshot {
   readonly requestAuthentications: ReadonlyMap<string, readonly RequestAuthentication[]>;
   /** Keys of token issuers, by the id of their source. */
   readonly keySets: ReadonlyMap<string, KeySet>;
+  readonly telemetries: ReadonlyMap<string, readonly Telemetry[]>;
   /** Of rules that choose their clients by label, `kind namespace/name` to the labels' names. */
   readonly clientLabels: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -112,6 +114,7 @@ export const emptySnapshot = (mesh: MeshConfig = defaultMeshConfig): Snapshot =>
   authorizationPolicies: new Map(),
   requestAuthentications: new Map(),
   keySets: new Map(),
+  telemetries: new Map(),
   clientLabels: new Map(),
 });
 

@@ -18,6 +18,10 @@ export type PoliciesByNamespace<Policy> = ReadonlyMap<string, readonly Policy[]>
 const isForWorkloads = ({ targetRef, targetRefs }: Selecting): boolean =>
   targetRef === undefined && (targetRefs ?? []).length === 0;
 
+/** Whether it is for all workloads of its namespace, or of the mesh. */
+export const isForAll = ({ spec }: ConfigObject<Selecting>): boolean =>
+  Object.keys(spec.selector?.matchLabels ?? {}).length === 0;
+
 /** By its key, `namespace/name`. */
 export const policyAt = <Policy extends ConfigObject<Selecting>>(
   policies: PoliciesByNamespace<Policy>,

@@ -14,6 +14,7 @@ import type { Authenticate, ConfigurationSource, ProxyIdentity } from "./configu
 import { createResponseEncoder } from "./encoding.js";
 import { type GrpcCall, type GrpcMethod, type ServingCertificate, startGrpcServer } from "./grpc/server.js";
 import { unaryMethods } from "./grpc/unary.js";
+import { measureLag } from "./lag.js";
 import { createPacer } from "./pace.js";
 import { redacted } from "./redaction.js";
 import { createDeltaStream, type DeltaStream } from "./stream.js";
@@ -41,12 +42,15 @@ export interface XdsServerOptions {
 /** What metrics are made of. */
 export interface XdsObserver {
   readonly connected: (count: number) => void;
-  readonly pushed: (bytes: number) => void;
+  /** A response was written; `milliseconds` were spent on putting it together. */
+  readonly pushed: (bytes: number, type: TypeUrl, milliseconds: number) => void;
   readonly acked: (type: TypeUrl) => void;
   readonly nacked: (type: TypeUrl) => void;
   readonly refused: () => void;
   /** A connection was closed because there were too many, or it took too long or too much to say whose it is. */
   readonly dropped?: Dropped;
+  /** A proxy holds all that has changed, the first of it so long ago. */
+  readonly converged?: (milliseconds: number) => void;
 }
 
 export interface XdsServer {
@@ -161,15 +165,19 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
       layers: configuration.layers,
       encoder,
       mayDeflate: call.acceptsDeflate,
-      write: (message) => {
-        observe?.pushed(message.length);
+      write: (message, type, milliseconds) => {
+        observe?.pushed(message.length, type, milliseconds);
         call.write(message.buffers);
       },
-      acked: (type) => observe?.acked(type),
+      acked: (type) => {
+        observe?.acked(type);
+        lag.answered();
+      },
       delivered: configuration.delivered,
       nacked: (type, names, detail) => {
         const message = redacted(detail);
         observe?.nacked(type);
+        lag.forget();
         logger.error(
           { proxy: name, type, names: names.slice(0, 20), message },
           "the proxy rejected its configuration and keeps the last good one",
@@ -177,16 +185,19 @@ export const startXdsServer = async (options: XdsServerOptions): Promise<XdsServ
         options.configuration.nacked(proxy, type, names, message);
       },
     });
+    const lag = measureLag(stream.isInSync, (milliseconds) => observe?.converged?.(milliseconds));
     let isDue = false;
     configuration.opened?.(stream.isInSync);
     const detach = configuration.onChange((_layer, touched) => {
       configuration.answered?.();
       stream.mark(touched);
+      lag.changed();
       if (isDue) return;
       isDue = true;
       pace(() => {
         isDue = false;
         stream.flush();
+        lag.flushed();
       });
     });
     // Every pod ends some day: that is no refusal.

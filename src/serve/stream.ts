@@ -42,7 +42,8 @@ export interface DeltaStreamOptions {
   readonly encoder: ResponseEncoder;
   /** Whether the proxy reads compressed messages. */
   readonly mayDeflate: boolean;
-  readonly write: (message: ResponseMessage) => void;
+  /** `milliseconds` were spent on putting the message together. */
+  readonly write: (message: ResponseMessage, type: TypeUrl, milliseconds: number) => void;
   readonly acked: (type: TypeUrl) => void;
   readonly nacked: (type: TypeUrl, names: readonly string[], message: string) => void;
   readonly delivered?: Delivered | undefined;
@@ -117,6 +118,7 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
   const send = (type: TypeUrl, subscription: Subscription): void => {
     if (subscription.outstanding !== undefined) return;
     if (!isPending(subscription) && !subscription.isOwed) return;
+    const began = performance.now();
     const { found, gone } = gather(type, subscription);
     const removed = gone.length > 0 && mustWait(type) ? [] : gone;
     const isEmpty = found.every(({ length }) => length === 0);
@@ -128,7 +130,7 @@ export const createDeltaStream = (options: DeltaStreamOptions): DeltaStream => {
     subscription.outstanding = message.nonce;
     subscription.sent = found;
     subscription.sentRemoved = removed;
-    options.write(message);
+    options.write(message, type, performance.now() - began);
     if (!isEmpty) options.delivered?.(type, found, "sent");
     // A cluster that changed warms until it is given its endpoints, which the proxy does not ask for anew.
     if (type === typeUrls.cluster)

@@ -9,6 +9,7 @@ import { type HttpRoute, virtualService } from "../../src/api/networking/virtual
 import { httpConnectionManager } from "../../src/compile/http.js";
 import { httpRoutes } from "../../src/compile/routes/http.js";
 import { tcpRoutes, tlsRoutes, weightedTcpProxy } from "../../src/compile/routes/l4.js";
+import { standardTelemetry } from "../../src/model/telemetry.js";
 import type { ResolvedVirtualService } from "../../src/model/virtual-service.js";
 import { FilterChainSchema } from "../../src/proto/envoy/config/listener/v3/listener_components_pb.js";
 import { type Listener, ListenerSchema } from "../../src/proto/envoy/config/listener/v3/listener_pb.js";
@@ -22,6 +23,7 @@ const httpListener = (name: string, rule: ResolvedVirtualService): Listener =>
       httpConnectionManager({
         direction: "outbound",
         mesh: defaultMeshConfig,
+        reporting: standardTelemetry(defaultMeshConfig).client,
         statPrefix: name,
         routes: { inline: routeConfiguration(name, httpRoutes(rule, sidecarContext)) },
       }),

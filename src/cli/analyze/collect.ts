@@ -153,6 +153,7 @@ export const collect = (
       peerAuthentications: list<"peerAuthentications">("PeerAuthentication"),
       authorizationPolicies: list<"authorizationPolicies">("AuthorizationPolicy"),
       requestAuthentications: list<"requestAuthentications">("RequestAuthentication"),
+      telemetries: list<"telemetries">("Telemetry"),
       gateways,
     },
     mesh,

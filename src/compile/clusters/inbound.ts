@@ -8,19 +8,27 @@ import {
   ClusterSchema,
 } from "../../proto/envoy/config/cluster/v3/cluster_pb.js";
 import type { Address } from "../../proto/envoy/config/core/v3/address_pb.js";
+import { metadataKey, type ServiceName } from "../telemetry/keys.js";
 import { baseCluster } from "./base.js";
 import { blackHoleCluster, passthroughCluster } from "./names.js";
 import { protocolOptions } from "./protocol.js";
 
 type InboundPolicy = Pick<TrafficPolicy, "connectionPool" | "retryBudget">;
 
+/** Of what is for no service the cluster's own name tells. */
+const metadataOf = (name: string, service: ServiceName | undefined) => ({
+  metadata: { filterMetadata: { [metadataKey]: service === undefined ? { name } : { ...service } } },
+});
+
 const originalDestination = (
   name: string,
   mesh: MeshConfig,
   policy: InboundPolicy = {},
+  service?: ServiceName,
   upstreamBindConfig?: ReturnType<typeof loopbackSource>,
 ): Cluster =>
   create(ClusterSchema, {
+    ...metadataOf(name, service),
     ...baseCluster(name, mesh, policy),
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
     lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
@@ -41,18 +49,20 @@ export interface InboundClusterOptions {
   readonly policy: InboundPolicy | undefined;
   /** TPROXY: the application is called from the caller's address. */
   readonly isTransparent: boolean;
+  readonly service?: ServiceName | undefined;
 }
 
 /** To the application of the proxy's own pod, at the address that the caller meant. */
-export const inboundCluster = ({ name, mesh, policy, isTransparent }: InboundClusterOptions): Cluster =>
-  originalDestination(name, mesh, policy, isTransparent ? undefined : loopbackSource());
+export const inboundCluster = ({ name, mesh, policy, service, isTransparent }: InboundClusterOptions): Cluster =>
+  originalDestination(name, mesh, policy, service, isTransparent ? undefined : loopbackSource());
 
 /** To the application at an address of the pod's own, or on a Unix domain socket, as a Sidecar's ingress says. */
 export const ingressCluster = (
-  { name, mesh, policy = {} }: Omit<InboundClusterOptions, "isTransparent">,
+  { name, mesh, policy = {}, service }: Omit<InboundClusterOptions, "isTransparent">,
   address: Address,
 ): Cluster =>
   create(ClusterSchema, {
+    ...metadataOf(name, service),
     ...baseCluster(name, mesh, policy),
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
     loadAssignment: {
@@ -66,6 +76,7 @@ export const ingressCluster = (
 export const staticClusters = (mesh: MeshConfig): readonly Cluster[] => [
   originalDestination(passthroughCluster, mesh),
   create(ClusterSchema, {
+    ...metadataOf(blackHoleCluster, undefined),
     ...baseCluster(blackHoleCluster, mesh),
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
   }),

@@ -3,6 +3,7 @@ import { type Cluster, Cluster_LbPolicy, ClusterSchema } from "../../proto/envoy
 import type { MetadataSchema } from "../../proto/envoy/config/core/v3/base_pb.js";
 import { localityRule } from "../endpoints/locality.js";
 import type { Init } from "../init.js";
+import { metadataKey, serviceName } from "../telemetry/keys.js";
 import { baseCluster } from "./base.js";
 import { type Discovery, discovery, discoveryOf } from "./discovery.js";
 import { loadBalancing, outlierDetection } from "./load-balancer.js";
@@ -14,11 +15,18 @@ import { isUnattainable, transportOf } from "./transport.js";
 export type { OutboundClusterOptions } from "./options.js";
 
 /** The path of a DestinationRule, as Istio's tools look for it. */
-const metadata = (source: string, subset: string): Init<typeof MetadataSchema> => {
+const ruleMetadata = (source: string, subset: string) => {
   const [namespace, name] = source.split("/");
   const config = `/apis/networking.istio.io/v1/namespaces/${namespace}/destination-rule/${name}`;
-  return { filterMetadata: { istio: subset === "" ? { config } : { config, subset } } };
+  return { istio: subset === "" ? { config } : { config, subset } };
 };
+
+const metadata = ({ service, source, subset }: OutboundClusterOptions): Init<typeof MetadataSchema> => ({
+  filterMetadata: {
+    [metadataKey]: serviceName(service),
+    ...(source === undefined ? {} : ruleMetadata(source, subset)),
+  },
+});
 
 const isChosenByCluster = (kind: Discovery): boolean => kind === "original-destination" || kind === "dynamic-dns";
 
@@ -27,7 +35,7 @@ const isChosenByCluster = (kind: Discovery): boolean => kind === "original-desti
  * cluster has no endpoints: requests fail (503, UH) rather than go unprotected.
  */
 export const outboundCluster = (options: OutboundClusterOptions): Cluster => {
-  const { service, port, subset, policy, mesh, source } = options;
+  const { service, port, subset, policy, mesh } = options;
   const name = outboundClusterName(service.host, port.port, subset);
   const kind = isUnattainable(policy.tls) ? "none" : discoveryOf(options);
   const protocol = spokenProtocol(port.protocol, policy, mesh);
@@ -41,6 +49,6 @@ export const outboundCluster = (options: OutboundClusterOptions): Cluster => {
     ...transport?.cluster,
     typedExtensionProtocolOptions: protocolOptions(protocol, policy, transport?.auto),
     ...(policy.outlierDetection === undefined ? {} : { outlierDetection: outlierDetection(policy.outlierDetection) }),
-    ...(source === undefined ? {} : { metadata: metadata(source, subset) }),
+    metadata: metadata(options),
   });
 };

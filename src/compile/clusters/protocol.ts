@@ -5,10 +5,10 @@ import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
 import type { Protocol } from "../../model/protocol.js";
 import type { Http2ProtocolOptionsSchema } from "../../proto/envoy/config/core/v3/protocol_pb.js";
 import { HttpProtocolOptionsSchema } from "../../proto/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
-import { TypedStructSchema } from "../../proto/xds/type/v3/typed_struct_pb.js";
 import { durationOfText } from "../duration.js";
 import { packed } from "../encode.js";
 import type { Init } from "../init.js";
+import { typedStruct } from "../typed-struct.js";
 
 const extensionName = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -71,10 +71,7 @@ const withErrorCodes = (options: Init<typeof HttpProtocolOptionsSchema>, codes: 
     ...(json as Record<string, never>),
     outlierDetection: { errorMatcher: rules.length === 1 ? rules[0]! : { orMatch: { rules } } },
   };
-  return packed(
-    TypedStructSchema,
-    create(TypedStructSchema, { typeUrl: `type.googleapis.com/${extensionName}`, value }),
-  );
+  return typedStruct(extensionName, value);
 };
 
 /** How HTTP is spoken to the endpoints; a port of plain TCP has none of it. `auto` TLS takes names from the request. */

@@ -1,6 +1,8 @@
 import { create } from "@bufbuild/protobuf";
+import type { MeshConfig } from "../../api/meshconfig.js";
 import type { TrafficPolicy } from "../../api/networking/destination-rule.js";
 import { type Endpoint, type ServicePort, type TrafficDistribution, takesMutualTls } from "../../model/service.js";
+import { workloadLabelsOf } from "../../model/workload-labels.js";
 import type { AddressSchema } from "../../proto/envoy/config/core/v3/address_pb.js";
 import { HealthStatus } from "../../proto/envoy/config/core/v3/health_check_pb.js";
 import {
@@ -8,6 +10,7 @@ import {
   ClusterLoadAssignmentSchema,
 } from "../../proto/envoy/config/endpoint/v3/endpoint_pb.js";
 import type { Init } from "../init.js";
+import { metadataKey } from "../telemetry/keys.js";
 import { type LocalityMesh, localityRule } from "./locality.js";
 import { endpointGroups, type ProxyContext } from "./priorities.js";
 
@@ -42,13 +45,27 @@ const addressOf = (endpoint: Endpoint, port: ServicePort): Init<typeof AddressSc
   };
 };
 
+/** What telemetry says of an endpoint that is a workload of the mesh's cluster, with or without a proxy. */
+const metadataOf = (endpoint: Endpoint, port: ServicePort, { clusterId }: Pick<MeshConfig, "clusterId">) => ({
+  ...(takesMutualTls(endpoint, port.name) ? mutualTls : {}),
+  ...(endpoint.podName === undefined
+    ? {}
+    : {
+        [metadataKey]: {
+          ...workloadLabelsOf(endpoint.labels),
+          namespace: endpoint.namespace,
+          cluster: clusterId,
+        },
+      }),
+});
+
 export interface LoadAssignmentOptions {
   readonly clusterName: string;
   readonly port: ServicePort;
   /** Of the subset. */
   readonly endpoints: readonly Endpoint[];
   readonly policy: TrafficPolicy;
-  readonly mesh: LocalityMesh;
+  readonly mesh: LocalityMesh & Pick<MeshConfig, "clusterId">;
   /** Whom it is for, where `dependsOnProxy`; without one, endpoints are not ranked. */
   readonly proxy: ProxyContext | undefined;
   readonly trafficDistribution?: TrafficDistribution | undefined;
@@ -68,7 +85,7 @@ export const loadAssignment = (options: LoadAssignmentOptions): ClusterLoadAssig
       lbEndpoints: members.map((endpoint) => ({
         loadBalancingWeight: Math.max(1, endpoint.weight),
         hostIdentifier: { case: "endpoint" as const, value: { address: addressOf(endpoint, port)! } },
-        metadata: { filterMetadata: takesMutualTls(endpoint, port.name) ? mutualTls : {} },
+        metadata: { filterMetadata: metadataOf(endpoint, port, mesh) },
         ...(endpoint.isDraining ? { healthStatus: HealthStatus.DRAINING } : {}),
       })),
     })),

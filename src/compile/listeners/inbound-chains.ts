@@ -13,6 +13,9 @@ import { httpConnectionManager } from "../http.js";
 import { plaintextRequests } from "../plaintext-callers.js";
 import type { NetworkPolicies } from "../policy/enforcement.js";
 import { inboundRoutes, passthroughRoutes } from "../routes/inbound.js";
+import type { Security } from "../telemetry/labels.js";
+import type { Common, Told } from "../telemetry/logs.js";
+import { peerFilter } from "../telemetry/peer.js";
 import { meshHttpAlpn, meshTcpAlpn, serverTls } from "../tls.js";
 import { chain, plainHttp } from "./chains.js";
 import { plaintextTcpProxy, tcpProxy } from "./tcp-proxy.js";
@@ -37,20 +40,20 @@ interface Place {
   readonly tcp: (security: Security) => Filter[];
 }
 
-type Security = "mtls" | "plaintext";
+const told = (common: Common, security: Security): Told => ({ ...common, side: "server", security });
 
 /** What all chains of a pod share. */
-export interface ChainContext {
-  readonly mesh: MeshConfig;
+export interface ChainContext extends Common {
   readonly network: NetworkPolicies;
 }
 
 const tcpOf =
-  (cluster: string, port: number | undefined, { mesh, network }: ChainContext) =>
+  (cluster: string, port: number | undefined, { network, ...common }: ChainContext) =>
   (security: Security): Filter[] => {
     const isMutualTls = security === "mtls";
     const proxy = isMutualTls ? tcpProxy : plaintextTcpProxy;
-    return [...network.filters, proxy(network.isClosed({ port, isMutualTls }) ? blackHoleCluster : cluster, mesh)];
+    const target = network.isClosed({ port, isMutualTls }) ? blackHoleCluster : cluster;
+    return [...network.filters, proxy(target, told(common, security))];
   };
 
 /** Inside the mesh's mutual TLS, which its clients' ALPN tells from any other TLS. */
@@ -62,13 +65,23 @@ const meshChains = ({ label, match, protocol, tcp, http }: Place, mesh: MeshConf
   switch (protocol) {
     case "http":
     case "http2":
-      return [chain(`${label}-mtls-http`, anyAlpn, [http("mtls")], httpTls)];
+      return [chain(`${label}-mtls-http`, anyAlpn, [peerFilter(), http("mtls")], httpTls)];
     case "tcp":
-      return [chain(`${label}-mtls-tcp`, anyAlpn, tcp("mtls"), tcpTls)];
+      return [chain(`${label}-mtls-tcp`, anyAlpn, [peerFilter(), ...tcp("mtls")], tcpTls)];
     case "auto":
       return [
-        chain(`${label}-mtls-http`, { ...tls, applicationProtocols: [...meshHttpAlpn] }, [http("mtls")], httpTls),
-        chain(`${label}-mtls-tcp`, { ...tls, applicationProtocols: [...meshTcpAlpn] }, tcp("mtls"), tcpTls),
+        chain(
+          `${label}-mtls-http`,
+          { ...tls, applicationProtocols: [...meshHttpAlpn] },
+          [peerFilter(), http("mtls")],
+          httpTls,
+        ),
+        chain(
+          `${label}-mtls-tcp`,
+          { ...tls, applicationProtocols: [...meshTcpAlpn] },
+          [peerFilter(), ...tcp("mtls")],
+          tcpTls,
+        ),
       ];
   }
 };
@@ -76,9 +89,12 @@ const meshChains = ({ label, match, protocol, tcp, http }: Place, mesh: MeshConf
 /** Any other TLS, which must be by a certificate of the mesh: of a client with one but without a proxy. */
 const strictChain = ({ label, match, protocol, tcp, http }: Place, mesh: MeshConfig): FilterChain => {
   const isHttp = protocol === "http" || protocol === "http2";
-  return chain(`${label}-mtls-any`, { ...match, transportProtocol: "tls" }, isHttp ? [http("mtls")] : tcp("mtls"), {
-    transportSocket: serverTls(mesh, isHttp ? ["h2", "http/1.1"] : meshTcpAlpn),
-  });
+  return chain(
+    `${label}-mtls-any`,
+    { ...match, transportProtocol: "tls" },
+    [peerFilter(), ...(isHttp ? [http("mtls")] : tcp("mtls"))],
+    { transportSocket: serverTls(mesh, isHttp ? ["h2", "http/1.1"] : meshTcpAlpn) },
+  );
 };
 
 /** Plaintext, and TLS that the application speaks itself. */
@@ -113,10 +129,11 @@ const statPrefix = (label: string, security: Security): string =>
   security === "mtls" ? `inbound_${label}` : `inbound_${label}_plaintext`;
 
 /** Of a Service's port, or of all ports that are in none. */
-const httpOf = (mesh: MeshConfig, label: string, inline: RouteConfiguration) => (security: Security) =>
+const httpOf = (common: Common, label: string, inline: RouteConfiguration) => (security: Security) =>
   httpConnectionManager({
     direction: "inbound",
-    mesh,
+    ...common,
+    security,
     statPrefix: statPrefix(label, security),
     routes: { inline },
     ...(security === "plaintext" ? { router: plaintextRequests } : {}),
@@ -128,12 +145,11 @@ export const servedChains = (
   context: ChainContext,
   isShared = true,
 ): readonly FilterChain[] => {
-  const { mesh } = context;
   const cluster = inboundClusterName(port);
   const label = `0.0.0.0_${port}`;
   const match = isShared ? { destinationPort: port } : {};
-  const http = httpOf(mesh, label, inboundRoutes(cluster, port, cluster));
-  return chainsOf({ label, match, protocol, mtls, http, tcp: tcpOf(cluster, port, context) }, mesh);
+  const http = httpOf(context, label, inboundRoutes(cluster, port, cluster));
+  return chainsOf({ label, match, protocol, mtls, http, tcp: tcpOf(cluster, port, context) }, context.mesh);
 };
 
 /** Of ports in no Service: of one that a policy names, or of all others. */
@@ -142,10 +158,12 @@ export const passthroughChains = (
   mtls: MtlsMode,
   context: ChainContext,
 ): readonly FilterChain[] => {
-  const { mesh } = context;
   const cluster = inboundPassthroughCluster;
-  const http = httpOf(mesh, "passthrough", passthroughRoutes(cluster, cluster));
+  const http = httpOf(context, "passthrough", passthroughRoutes(cluster, cluster));
   const place = port === undefined ? {} : { destinationPort: port };
   const label = port === undefined ? "passthrough" : `passthrough_${port}`;
-  return chainsOf({ label, match: place, protocol: "auto", mtls, http, tcp: tcpOf(cluster, port, context) }, mesh);
+  return chainsOf(
+    { label, match: place, protocol: "auto", mtls, http, tcp: tcpOf(cluster, port, context) },
+    context.mesh,
+  );
 };

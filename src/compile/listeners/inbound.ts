@@ -28,12 +28,11 @@ export const virtualInbound = ({
   isTransparent,
   ...context
 }: VirtualInboundOptions): Listener => {
-  const { mesh } = context;
   // A Service that targets the proxy's own port would have it call itself, without end.
   const ports = all.filter(({ port }) => !proxyPorts.has(port));
   const served = new Set(ports.map(({ port }) => port));
   return create(ListenerSchema, {
-    ...detection(mesh),
+    ...detection(context.mesh),
     name: "virtualInbound",
     ...anyAddress(inboundPort, families),
     trafficDirection: TrafficDirection.INBOUND,
@@ -44,7 +43,9 @@ export const virtualInbound = ({
       httpInspector(ports.filter(({ protocol }) => protocol !== "auto").map(({ port }) => port)),
     ],
     filterChains: [
-      chain("virtualInbound-blackhole", { destinationPort: inboundPort }, [tcpProxy(blackHoleCluster, mesh)]),
+      chain("virtualInbound-blackhole", { destinationPort: inboundPort }, [
+        tcpProxy(blackHoleCluster, { ...context, side: "server", security: "plaintext" }),
+      ]),
       ...ports.flatMap((port) => servedChains(port, context)),
       ...[...mtls.ports].flatMap(([port, mode]) => (served.has(port) ? [] : passthroughChains(port, mode, context))),
       ...passthroughChains(undefined, mtls.mode, context),

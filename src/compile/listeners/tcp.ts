@@ -1,7 +1,6 @@
 import type { MeshService, ServicePort } from "../../model/service.js";
 import type { Destination } from "../../model/virtual-service-rules.js";
 import type { FilterChain } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
-import { accessLogs } from "../access-log.js";
 import { dynamicDnsSniFilter } from "../clusters/dynamic-dns.js";
 import { outboundClusterName } from "../clusters/names.js";
 import { tcpProxyPolicy } from "../clusters/route-policy.js";
@@ -9,6 +8,7 @@ import type { PortPart } from "../port-part.js";
 import type { Recording } from "../recording.js";
 import { type L4Route, tcpRoutes, tlsRoutes, weightedTcpProxy } from "../routes/l4.js";
 import { destinationsOf, ruleOf, sidecarGateways } from "../routes/of-host.js";
+import { connectionLogs } from "../telemetry/logs.js";
 import { chain } from "./chains.js";
 import { distinctChains } from "./distinct-chains.js";
 
@@ -28,13 +28,14 @@ const rangeOf = (cidr: string) => {
 
 /** TCP of one service on one port: its VirtualService's routes, and the way to the service itself. */
 const l4Of = (lookup: Recording, service: MeshService, port: ServicePort) => {
+  const { mesh } = lookup.snapshot;
   const rule = ruleOf(lookup, service.host);
   const { clusterOf, policyOf } = destinationsOf(lookup, port.port);
   const context = {
     client: lookup.client,
     port: port.port,
     gateways: sidecarGateways,
-    mesh: lookup.snapshot.mesh,
+    mesh,
     clusterOf,
   };
   /** Pools, hashing and tunnels are those of where the connection goes; of several, the first. */
@@ -42,7 +43,7 @@ const l4Of = (lookup: Recording, service: MeshService, port: ServicePort) => {
     const found = policyOf(destination);
     return weightedTcpProxy(clusters, {
       ...(found === undefined ? {} : tcpProxyPolicy(found.policy, found.service)),
-      accessLog: accessLogs(lookup.snapshot.mesh),
+      ...connectionLogs({ mesh, reporting: lookup.client.reporting, side: "client", security: "plaintext" }),
     });
   };
   const routes = rule === undefined ? [] : [...tlsRoutes(rule, context), ...tcpRoutes(rule, context)];

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type UnknownField } from "@bufbuild/protobuf";
 import type { ResolvedVirtualService } from "../../model/virtual-service.js";
 import type { Destination, WeightedDestination } from "../../model/virtual-service-rules.js";
 import { type Filter, FilterSchema } from "../../proto/envoy/config/listener/v3/listener_components_pb.js";
@@ -126,26 +126,26 @@ export const weightedTcpProxy = (
   clusters: readonly WeightedClusterName[],
   options: Init<typeof TcpProxySchema> = {},
   statPrefix: string = clusters[0]?.name ?? "",
+  newerFields: readonly UnknownField[] = [],
 ): Filter => {
   const [only] = clusters;
+  const proxy = create(TcpProxySchema, {
+    ...options,
+    statPrefix,
+    clusterSpecifier:
+      clusters.length === 1 && only !== undefined
+        ? { case: "cluster", value: only.name }
+        : {
+            case: "weightedClusters",
+            value: { clusters: clusters.map(({ name, weight }) => ({ name, weight })) },
+          },
+  });
+  if (newerFields.length > 0) proxy.$unknown = [...newerFields];
   return create(FilterSchema, {
     name: "envoy.filters.network.tcp_proxy",
     configType: {
       case: "typedConfig",
-      value: packed(
-        TcpProxySchema,
-        create(TcpProxySchema, {
-          ...options,
-          statPrefix,
-          clusterSpecifier:
-            clusters.length === 1 && only !== undefined
-              ? { case: "cluster", value: only.name }
-              : {
-                  case: "weightedClusters",
-                  value: { clusters: clusters.map(({ name, weight }) => ({ name, weight })) },
-                },
-        }),
-      ),
+      value: packed(TcpProxySchema, proxy),
     },
   });
 };

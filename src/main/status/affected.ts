@@ -16,6 +16,7 @@ const isRuleChange = (before: Snapshot, after: Snapshot): boolean =>
   before.authorizationPolicies !== after.authorizationPolicies ||
   before.requestAuthentications !== after.requestAuthentications ||
   before.keySets !== after.keySets ||
+  before.telemetries !== after.telemetries ||
   before.namespaces !== after.namespaces;
 
 /** The resources whose findings may have changed because others did. */
@@ -55,5 +56,8 @@ export const affectedBy = (before: Snapshot, after: Snapshot, diff: SnapshotDiff
     for (const [namespace, policies] of after.requestAuthentications)
       for (const { metadata } of policies)
         affected.push(["RequestAuthentication", keyOf(namespace, metadata?.name ?? "")]);
+  if (before.telemetries !== after.telemetries)
+    for (const [namespace, objects] of after.telemetries)
+      for (const { metadata } of objects) affected.push(["Telemetry", keyOf(namespace, metadata?.name ?? "")]);
   return affected;
 };

@@ -6,6 +6,7 @@ import { peerAuthenticationAt, reaches } from "../../model/peer-authentication.j
 import { selectsOrAll } from "../../model/selector.js";
 import { sidecarOf } from "../../model/sidecar-scope.js";
 import type { Snapshot } from "../../model/snapshot.js";
+import { isTelemetryOf } from "../../model/telemetry.js";
 import { isPolicyFor, policyAt } from "../../model/workload-policies.js";
 
 type AnyObject = ConfigurationObjects[ConfigurationKind];
@@ -31,6 +32,8 @@ export const objectOf = (snapshot: Snapshot, kind: ConfigurationKind, key: strin
       return policyAt(snapshot.authorizationPolicies, key);
     case "RequestAuthentication":
       return policyAt(snapshot.requestAuthentications, key);
+    case "Telemetry":
+      return policyAt(snapshot.telemetries, key);
     default:
       return undefined;
   }
@@ -94,6 +97,10 @@ export const concerns = (
           ? policyAt(snapshot.authorizationPolicies, key)
           : policyAt(snapshot.requestAuthentications, key);
       return object && ((pod) => isPolicyFor(object, mesh.rootNamespace, namespaceOf(pod), pod.metadata?.labels ?? {}));
+    }
+    case "Telemetry": {
+      const object = policyAt(snapshot.telemetries, key);
+      return object && ((pod) => isTelemetryOf(snapshot, object, namespaceOf(pod), pod.metadata?.labels ?? {}));
     }
     default:
       return undefined;

@@ -24,6 +24,7 @@ const conflictCodes: ReadonlySet<string> = new Set([
   "HDL0402",
   "HDL0406",
   "HDL0604",
+  "HDL0650",
 ]);
 
 /** What the model has dropped when it brought the resource together with others. */

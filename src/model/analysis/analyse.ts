@@ -12,6 +12,7 @@ import { checkServiceEntryReferences } from "./service-entry.js";
 import { checkService, checkWorkload } from "./services.js";
 import { checkShadowing } from "./shadowing.js";
 import { checkSidecarReferences } from "./sidecar.js";
+import { checkTelemetryReferences } from "./telemetry.js";
 import { checkVirtualServiceReferences } from "./virtual-service.js";
 
 /** The kinds that have checks against others. */
@@ -27,6 +28,7 @@ type AnalysedKinds = Pick<
   | "PeerAuthentication"
   | "AuthorizationPolicy"
   | "RequestAuthentication"
+  | "Telemetry"
 >;
 type Check<Kind extends keyof AnalysedKinds> = (
   index: AnalysisIndex,
@@ -66,6 +68,7 @@ const checks: { readonly [Kind in keyof AnalysedKinds]: Check<Kind> } = {
   PeerAuthentication: checkPeerAuthenticationReferences,
   AuthorizationPolicy: checkAuthorizationPolicyReferences,
   RequestAuthentication: checkRequestAuthenticationReferences,
+  Telemetry: checkTelemetryReferences,
 };
 
 export const isAnalysed = (kind: string): kind is keyof AnalysedKinds => Object.hasOwn(checks, kind);
@@ -116,5 +119,6 @@ export const analyseAll = (index: AnalysisIndex): readonly AnalysisFinding[] => 
     ...all("PeerAuthentication", objects.peerAuthentications),
     ...all("AuthorizationPolicy", objects.authorizationPolicies),
     ...all("RequestAuthentication", objects.requestAuthentications),
+    ...all("Telemetry", objects.telemetries),
   ];
 };

@@ -12,7 +12,7 @@ export interface CodeDefinition {
 }
 
 /** Codes are stable: pipelines suppress by them. Hundreds: 0 the resource alone, 1 VirtualService, 2 DestinationRule,
- * 3 ServiceEntry, 4 selection and scope, 5 Services and pods, 6 security policies. */
+ * 3 ServiceEntry, 4 selection and scope, 5 Services and pods, 60 and 63 security policies, 65 telemetry. */
 export const codes = {
   HDL0001: {
     name: "InvalidResource",
@@ -362,6 +362,13 @@ export const codes = {
     meaning:
       "A RequestAuthentication refuses bad tokens, not missing ones, and no AuthorizationPolicy asks for a token where it is in force.",
     cure: 'Add an AuthorizationPolicy that allows requests with requestPrincipals, such as ["*"], alone.',
+  },
+  HDL0650: {
+    name: "SeveralTelemetries",
+    level: "warning",
+    meaning: "Of several Telemetries for a whole namespace, or for the mesh, the oldest is taken, never a merge.",
+    cure: "Merge them, or add selectors: those that select the same workload hold together.",
+    istio: "IST0160",
   },
 } as const satisfies Readonly<Record<string, CodeDefinition>>;
 

@@ -10,7 +10,9 @@ const sections: readonly (readonly [prefix: string, title: string])[] = [
   ["HDL03", "ServiceEntry"],
   ["HDL04", "Selection and scope"],
   ["HDL05", "Services and pods"],
-  ["HDL06", "Security policies"],
+  ["HDL060", "AuthorizationPolicy"],
+  ["HDL063", "RequestAuthentication"],
+  ["HDL065", "Telemetry"],
 ];
 
 const table = (prefix: string): string =>

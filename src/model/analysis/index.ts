@@ -10,6 +10,7 @@ import type { WorkloadEntry } from "../../api/networking/workload-entry.js";
 import type { AuthorizationPolicy } from "../../api/security/authorization-policy-spec.js";
 import type { PeerAuthentication } from "../../api/security/peer-authentication.js";
 import type { RequestAuthentication } from "../../api/security/request-authentication-schema.js";
+import type { Telemetry } from "../../api/telemetry/telemetry.js";
 import { byAge } from "../age.js";
 import { qualifiedHost } from "../host.js";
 import { type NamespacePeerAuthentications, peerAuthenticationsOf } from "../peer-authentication.js";
@@ -36,6 +37,7 @@ export interface AnalysisObjects {
   readonly peerAuthentications?: readonly PeerAuthentication[];
   readonly authorizationPolicies?: readonly AuthorizationPolicy[];
   readonly requestAuthentications?: readonly RequestAuthentication[];
+  readonly telemetries?: readonly Telemetry[];
   /** `namespace/name` of each Gateway. */
   readonly gateways?: ReadonlySet<string>;
 }
@@ -66,6 +68,7 @@ export interface AnalysisIndex {
   readonly sidecars: () => ReadonlyMap<string, readonly Sidecar[]>;
   /** By namespace, oldest first. */
   readonly authorizationPolicies: () => ReadonlyMap<string, readonly AuthorizationPolicy[]>;
+  readonly telemetries: () => ReadonlyMap<string, readonly Telemetry[]>;
   /** By namespace. */
   readonly peerAuthentications: () => ReadonlyMap<string, NamespacePeerAuthentications>;
   readonly servicesBySelector: () => ReadonlyMap<string, ReadonlyMap<string, readonly Service[]>>;
@@ -90,7 +93,7 @@ export const opaquePorts = ({ spec }: ServiceEntry): readonly number[] =>
         .filter(({ protocol }) => ["TCP", "MONGO", "MYSQL", "REDIS"].includes(protocol?.toUpperCase() ?? ""))
         .map(({ number }) => number);
 
-const groupedByNamespace = <Value extends Sidecar | PeerAuthentication | AuthorizationPolicy>(
+const groupedByNamespace = <Value extends Sidecar | PeerAuthentication | AuthorizationPolicy | Telemetry>(
   objects: Iterable<Value>,
 ): Map<string, Value[]> => {
   const groups = new Map<string, Value[]>();
@@ -173,6 +176,7 @@ export const buildAnalysisIndex = (objects: AnalysisObjects, mesh: MeshConfig): 
     serviceEntries: once(() => new Map((objects.serviceEntries ?? []).map((object) => [keyOf(object), object]))),
     sidecars: once(() => groupedByNamespace(objects.sidecars ?? [])),
     authorizationPolicies: once(() => groupedByNamespace(objects.authorizationPolicies ?? [])),
+    telemetries: once(() => groupedByNamespace(objects.telemetries ?? [])),
     peerAuthentications: once(
       () =>
         new Map(

@@ -3,6 +3,7 @@ import type { HttpRoute, VirtualService } from "../../../src/api/networking/virt
 import { virtualService } from "../../../src/api/networking/virtual-service.js";
 import { httpConnectionManager } from "../../../src/compile/http.js";
 import { httpRoutes, type RouteContext } from "../../../src/compile/routes/http.js";
+import { standardTelemetry } from "../../../src/model/telemetry.js";
 import type { Listener } from "../../../src/proto/envoy/config/listener/v3/listener_pb.js";
 import { resolved, routeConfiguration, sidecarContext } from "../../support/routing.js";
 import { loopbackListener } from "./loopback-envoy.js";
@@ -25,6 +26,7 @@ export const ruleListener = (
       httpConnectionManager({
         direction: "outbound",
         mesh: defaultMeshConfig,
+        reporting: standardTelemetry(defaultMeshConfig).client,
         statPrefix: name,
         routes: { inline: routeConfiguration(name, routes) },
       }),

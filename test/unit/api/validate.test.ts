@@ -190,6 +190,45 @@ const cases: readonly (readonly [ConfigurationKind, unknown, ...RegExp[]])[] = [
   ["ProxyConfig", { concurrency: -1 }, /^E spec\.concurrency: -1 is too small; write at least 0/],
   ["ProxyConfig", { environmentVariables: { "a b": "x" } }, /^E spec\.environmentVariables\["a b"\]/],
   ["ProxyConfig", { image: { imageType: "a/b" } }, /^E spec\.image\.imageType: "a\/b"/],
+  ["Telemetry", {}],
+  [
+    "Telemetry",
+    { metrics: [{ providers: [{ name: "prometheus" }], overrides: [{ tagOverrides: { a: { value: "'b'" } } }] }] },
+  ],
+  ["Telemetry", { accessLogging: [{ match: { mode: "CLIENT" }, providers: [{ name: "envoy" }], disabled: false }] }],
+  ["Telemetry", { tracing: [{ randomSamplingPercentage: 1 }] }, /^W spec\.tracing: has no effect/],
+  ["Telemetry", { metrics: [{ reportingInterval: "5s" }] }, /^W spec\.metrics\[0\]\.reportingInterval: has no effect/],
+  [
+    "Telemetry",
+    { metrics: [{ providers: [{ name: "x" }] }] },
+    /^W spec\.metrics\[0\]\.providers\[0\]\.name: "x" is no provider/,
+  ],
+  [
+    "Telemetry",
+    { accessLogging: [{ filter: { expression: "a" } }] },
+    /^W spec\.accessLogging\[0\]\.filter\.expression: has no effect/,
+  ],
+  ["Telemetry", { targetRefs: [{ kind: "Gateway", name: "a" }] }, /^W spec: is for gateways/],
+  [
+    "Telemetry",
+    { metrics: [{ overrides: [{ match: { metric: "REQUESTS" } }] }] },
+    /^E spec\.metrics\[0\]\.overrides\[0\]\.match\.metric: "REQUESTS"/,
+  ],
+  [
+    "Telemetry",
+    { metrics: [{ overrides: [{ tagOverrides: { "a-b": { value: "'b'" } } }] }] },
+    /^E .*"a-b" is no label's name/,
+  ],
+  [
+    "Telemetry",
+    { metrics: [{ overrides: [{ tagOverrides: { a: { operation: "REMOVE", value: "'b'" } } }] }] },
+    /^E .*REMOVE has none/,
+  ],
+  [
+    "Telemetry",
+    { metrics: [{ overrides: [{ tagOverrides: { a: { value: "1 + 1" } } }] }] },
+    /^W .*"1 \+ 1" can't be worked out/,
+  ],
   ["PeerAuthentication", { mtls: { mode: "STRICT" } }],
   [
     "PeerAuthentication",

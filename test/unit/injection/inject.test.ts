@@ -29,6 +29,7 @@ test("a common pod gets two containers, an init container, labels and Istio's st
     "security.istio.io/tlsMode": "istio",
     "service.istio.io/canonical-name": "web",
     "service.istio.io/canonical-revision": "latest",
+    "service.istio.io/workload-name": "web-0",
     "istio.io/rev": "default",
   });
   assert.is(
@@ -42,6 +43,31 @@ const owned = (kind: string, name: string, labels: Record<string, string> = {}):
   labels,
   metadata: { ownerReferences: [{ apiVersion: "v1", kind, name, uid: "u", controller: true }], labels },
 });
+test("Prometheus is pointed to the proxy, unless the pod's own annotations are for its application", () => {
+  const scraped = (annotations: Readonly<Record<string, string>>) =>
+    Object.fromEntries(
+      Object.entries(patched(samplePod({ annotations })).pod.metadata!.annotations!).filter(([name]) =>
+        name.startsWith("prometheus.io/"),
+      ),
+    );
+  assert.equal(scraped({}), {
+    "prometheus.io/scrape": "true",
+    "prometheus.io/port": "15090",
+    "prometheus.io/path": "/stats/prometheus",
+  });
+  for (const own of [{ "prometheus.io/port": "8080" }, { "prometheus.io/scrape": "false" }])
+    assert.equal(scraped(own), own);
+});
+
+test("the proxy is told what metrics call its workload", () => {
+  const { env } = proxyOf(owned("ReplicaSet", "web-abc", { "pod-template-hash": "abc", app: "web", version: "v$1" }));
+  const value = (name: string): string | undefined => env?.find((each) => each.name === name)?.value;
+  assert.equal(
+    ["WORKLOAD", "APP", "VERSION", "CLUSTER", "CANONICAL_SERVICE", "UNKNOWN"].map((name) => value(`HEDDLE_${name}`)),
+    ["web", "web", "v$$1", "Kubernetes", "web", "unknown"],
+  );
+});
+
 const nativeCases: readonly (readonly [string, PodOptions, boolean])[] = [
   ["a Job's pod", owned("Job", "sum-1"), true],
   ["a pod that ends", { spec: { restartPolicy: "Never" } }, true],

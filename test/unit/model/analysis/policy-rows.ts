@@ -12,6 +12,7 @@ import {
   service,
   sidecar,
   subsets,
+  telemetry,
   toReviews,
   virtualService,
 } from "./support.ts";
@@ -228,6 +229,16 @@ export const rows: readonly Row[] = [
     good: all(
       requestAuthentication("a", "{jwtRules: [{issuer: 'https://a.b'}], selector: {matchLabels: {app: reviews}}}"),
       authorizationPolicy("b", "{action: DENY, rules: [{from: [{source: {notRequestPrincipals: ['*']}}]}]}"),
+    ),
+  },
+  {
+    code: "HDL0650",
+    bad: all(telemetry("a", "{metrics: []}", older), telemetry("b", "{accessLogging: []}", newer)),
+    where: "Telemetry prod/b spec.selector",
+    message: /Telemetry prod\/a without one is taken for the namespace/,
+    good: all(
+      telemetry("a", "{metrics: []}", older),
+      telemetry("b", "{selector: {matchLabels: {app: reviews}}, accessLogging: []}", newer),
     ),
   },
   {

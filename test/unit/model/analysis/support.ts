@@ -43,6 +43,7 @@ export const envoyFilter = of("EnvoyFilter", "networking.istio.io/v1alpha3");
 export const peerAuthentication = of("PeerAuthentication", "security.istio.io/v1");
 export const requestAuthentication = of("RequestAuthentication", "security.istio.io/v1");
 export const authorizationPolicy = of("AuthorizationPolicy", "security.istio.io/v1");
+export const telemetry = of("Telemetry", "telemetry.istio.io/v1");
 export const service = of("Service", "v1");
 export const all = (...documents: readonly string[]): string => documents.join("\n---\n");
 
