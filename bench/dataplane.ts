@@ -1,6 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import type { ObjectEvent, Pod, Service } from "../src/api/kubernetes.js";
 import { localMachine, projectFolder } from "../src/cli/run/machine.js";
+import { policyFilters } from "../src/compile/policy/slots.js";
 import { type Load, loadHttp1, loadHttp2 } from "./support/load.js";
 import { type Pods, startPods } from "./support/pods.js";
 import { numberOption, type Row, report } from "./support/report.js";
@@ -109,43 +110,46 @@ const withoutMetrics = (app: string): ObjectEvent => ({
   },
 });
 
-/** The inbound router without the log that counts plaintext callers, to see what that costs. */
-const uncounted: ObjectEvent = {
+/** Changes of what the inbound HTTP filters of one pod are, to see what they cost. */
+const inboundPatches = (app: string, patches: readonly (readonly [filter: string, patch: object])[]): ObjectEvent => ({
   kind: "EnvoyFilter",
   namespace: "default",
-  name: "uncounted",
+  name: app,
   object: {
     apiVersion: "networking.istio.io/v1alpha3",
     kind: "EnvoyFilter",
-    metadata: { name: "uncounted", namespace: "default" },
+    metadata: { name: app, namespace: "default" },
     spec: {
-      workloadSelector: { labels: { app: "uncounted" } },
-      configPatches: [
-        {
-          applyTo: "HTTP_FILTER",
-          match: {
-            context: "SIDECAR_INBOUND",
-            listener: {
-              filterChain: {
-                filter: {
-                  name: "envoy.filters.network.http_connection_manager",
-                  subFilter: { name: "envoy.filters.http.router" },
-                },
-              },
-            },
-          },
-          patch: {
-            operation: "REPLACE",
-            value: {
-              name: "envoy.filters.http.router",
-              typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+      workloadSelector: { labels: { app } },
+      configPatches: patches.map(([name, patch]) => ({
+        applyTo: "HTTP_FILTER",
+        match: {
+          context: "SIDECAR_INBOUND",
+          listener: {
+            filterChain: {
+              filter: { name: "envoy.filters.network.http_connection_manager", subFilter: { name } },
             },
           },
         },
-      ],
+        patch,
+      })),
     },
   },
-};
+});
+
+/** The router without the log that counts plaintext callers. */
+const bareRouter = [
+  "envoy.filters.http.router",
+  {
+    operation: "REPLACE",
+    value: {
+      name: "envoy.filters.http.router",
+      typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+    },
+  },
+] as const;
+
+const withoutPolicyFilters = policyFilters().map(({ name }) => [name, { operation: "REMOVE" }] as const);
 
 const objects: readonly ObjectEvent[] = [
   {
@@ -172,7 +176,9 @@ const objects: readonly ObjectEvent[] = [
   withoutMetrics("unmeasured-server"),
   withoutMetrics("unmeasured-client"),
   podOf("uncounted", "bench/server", true),
-  uncounted,
+  inboundPatches("uncounted", [bareRouter]),
+  podOf("unguarded", "bench/server", true),
+  inboundPatches("unguarded", withoutPolicyFilters),
 ];
 
 /** Resident bytes of the pod's sidecar, which is a child of this process. */
@@ -245,13 +251,15 @@ try {
   for (const [name, run] of runs)
     rows.push(...(await compare(name, pods, ["direct", "meshed"], { meshed: "two sidecars" }, run)));
   report("dataplane", rows);
-  report(
-    "plaintext to one sidecar",
-    await compare("HTTP/1.1", pods, ["uncounted", "counted"], {}, (path, { network }) => {
-      const server = network(path === "counted" ? "server" : "uncounted").addresses[0];
+  const plaintext = (without: string, withIt: string) =>
+    compare("HTTP/1.1", pods, [without, withIt], {}, (path, { network }) => {
+      const server = network(path === without ? without : "server").addresses[0];
       return loadHttp1(network("plain-client"), `http://${server}:8080/`, connections, seconds);
-    }),
-  );
+    });
+  report("plaintext to one sidecar", [
+    ...(await plaintext("uncounted", "counted")),
+    ...(await plaintext("unguarded", "filters of policies, without policies")),
+  ]);
   const metrics = (what: string, width: number) =>
     compare(what, pods, ["without metrics", "with metrics"], {}, (path, { network }) => {
       const prefix = path === "with metrics" ? "" : "unmeasured-";
