@@ -107,8 +107,9 @@ for (const [index, pathNormalization] of normalizations.entries())
   }) => {
     const mesh = pathNormalization === "BASE" ? base : await start({ pathNormalization });
     const outcomesOf = async (passes: (path: string) => boolean, policy: string): Promise<void> => {
-      for (const [path, ...outcomes] of paths) {
-        const { statuses, report, error } = await send(mesh, requestFor(path));
+      const answers = await Promise.all(paths.map(([path]) => send(mesh, requestFor(path))));
+      for (const [place, [path, ...outcomes]] of paths.entries()) {
+        const { statuses, report, error } = answers[place]!;
         const outcome = statuses[0] === 200 ? report?.path : statuses[0];
         const taken = outcomes[index]!;
         const expected = typeof taken === "number" || passes(taken.split("?")[0]!) ? taken : 403;
