@@ -165,10 +165,11 @@ const during = async (mesh: Mesh, options: CallOptions, change: () => Promise<vo
   const port = options.protocol === "http2" ? 8081 : 8080;
   const connections = (): Promise<number> => mesh.stat("shop/server", /^listener\..*15006\.downstream_cx_total:/);
   const before = await connections();
-  const calls = mesh.call("outside", `http://${mesh.pod("shop/server").address}:${port}/delay?ms=5`, {
+  const calls = mesh.call("outside", `http://${mesh.pod("shop/server").address}:${port}/`, {
     ...options,
     count: 400,
     concurrency: 1,
+    pauseMilliseconds: 15,
   });
   await eventually("it has begun", async () => (await connections()) > before);
   await change();

@@ -8,6 +8,7 @@ import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { Agent as SecureAgent, request as secureRequest } from "node:https";
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 
 export interface DriverRequest {
@@ -22,6 +23,8 @@ export interface DriverRequest {
   /** A connection for each request, instead of as few as serve. */
   readonly newConnections: boolean;
   readonly timeoutMilliseconds: number;
+  /** After each answer; a stream of requests then lasts, however quick the answers are. */
+  readonly pauseMilliseconds?: number;
   /** Of tcp and tls: how the bodies' bytes are written as text. */
   readonly encoding?: "latin1";
   /** Of tcp and tls: the answer is what comes until the other side closes. */
@@ -246,6 +249,7 @@ const perform = async (input: DriverRequest): Promise<readonly DriverResponse[]>
       const began = performance.now();
       const answer = await send();
       responses[index] = { ...answer, milliseconds: performance.now() - began };
+      if (input.pauseMilliseconds !== undefined) await delay(input.pauseMilliseconds);
     }
   };
   await Promise.all(Array.from({ length: Math.min(input.concurrency, input.count) }, worker));
