@@ -7,7 +7,7 @@ export interface ValueOptions {
   readonly revision?: string;
 }
 
-const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+export const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
 export const valueOptions = (command: Command, valuesFlag = "-f, --values <file>"): Command =>
   command

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { meshConfigFor } from "../analyze/mesh.js";
 import { type ClusterOptions, clusterOptions, connect } from "../cluster/client.js";
+import { collect } from "../options.js";
 import { parseSeconds } from "../progress.js";
 import { ask } from "./ask.js";
 import { readMesh, withPolicies } from "./cluster.js";
@@ -55,14 +56,16 @@ const run = async (options: CheckOptions): Promise<void> => {
   }
 };
 
-const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
-
 export const registerMtls = (program: Command): void => {
   const mtls = program.command("mtls").description("mutual TLS: who does not use it");
   const command = mtls
     .command("check")
     .description("tell which plaintext callers a move to STRICT would cut off, from what the proxies count")
-    .option("-f, --filename <path>", "PeerAuthentications to come; may be repeated (default: STRICT)", collect, [])
+    .addOption(
+      new Option("-f, --filename <path>", "PeerAuthentications to come; may be repeated")
+        .argParser(collect)
+        .default([], "STRICT"),
+    )
     .option("-n, --namespace <name>", "namespace of the servers (default: the context's; with -f all)")
     .option("-A, --all-namespaces", "servers of every namespace", false)
     .option(
