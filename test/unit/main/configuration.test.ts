@@ -58,7 +58,7 @@ test("where SPIRE gives certificates, heddled sends no secrets and counts no hol
   const holdings = createHoldings();
   const configuration = createConfiguration({ compiler, certificates: undefined, holdings, nacked: () => {} });
   const attached = await configuration.attach(proxy, new AbortController().signal);
-  const secrets = attached.layers.flatMap((layer) => [...layer.resources(typeUrls.secret).keys()]);
+  const secrets = attached.layers.flatMap((layer) => [...layer.names(typeUrls.secret)]);
   assert.equal(secrets, []);
   assert.equal(holdings.list(), []);
   attached.release();
