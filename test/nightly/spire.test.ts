@@ -80,8 +80,7 @@ spire("mutual TLS by SPIFFE ids of SPIRE", async ({ mesh }) => {
 
 spire("what the server shows on the wire is signed by SPIRE's authority, not by heddled's", async (context) => {
   const { mesh, spire: agent } = context;
-  const { address, network } = mesh.pod("server");
-  assert.ok(network !== undefined);
+  const { address } = mesh.pod("server");
   // As the proxy's user, whose traffic is not redirected; without a client certificate, so that only the answer is seen.
   const script = `openssl s_client -connect ${address}:8080 -alpn istio -CAfile ${agent.bundleFile} </dev/null 2>&1 || true`;
   const user = String(users.client);
@@ -137,6 +136,14 @@ spire("short-lived certificates are renewed under load, and no request fails", a
   }
   assert.equal(faults, []);
   assert.ok(count > 100, `${count} requests`);
+});
+
+spire("a proxy for which SPIRE has no entry is not ready", async ({ mesh }) => {
+  const outcome = await mesh.apply(echoPod("stranger", "stranger")).then(
+    () => "ready",
+    (error: Error) => error.message,
+  );
+  assert.match(outcome, "is not ready");
 });
 
 spire.run();
