@@ -20,8 +20,10 @@ component: ready packages
 e2e: ready packages
 	node --import tsx test/e2e/run.ts
 
-nightly: ready packages ## Policies against their specification, 10,000 pairs of another seed each time
-	HEDDLE_PAIRS=$${HEDDLE_PAIRS:-10000} node --import tsx test/run.ts test/component/authorization-differential.test.ts
+nightly: ready packages ## Policies against their specification, 10,000 pairs of another seed each time; SPIRE
+	deploy/tools/spire.sh
+	HEDDLE_PAIRS=$${HEDDLE_PAIRS:-10000} node --import tsx test/run.ts \
+		test/component/authorization-differential.test.ts test/nightly
 
 lint: ready
 	node_modules/.bin/tsc --noEmit

@@ -14,6 +14,11 @@ import { createSchemaCheck } from "./schema-findings.js";
 
 export type PathNormalization = "NONE" | "BASE" | "MERGE_SLASHES" | "DECODE_AND_MERGE_SLASHES";
 
+/** The folder of each node with the agent's file `socket`; "" for the CSI driver csi.spiffe.io. */
+export interface SpireSettings {
+  readonly nodeFolder: string;
+}
+
 /**
  * The fields of Istio's MeshConfig that are honoured, with its names and defaults; durations in milliseconds, except in
  * the parts that are of the shape of the configuration API.
@@ -25,6 +30,8 @@ export interface MeshConfig {
   readonly clusterDomain: string;
   /** The name of the cluster that the mesh is in, for telemetry. */
   readonly clusterId: string;
+  /** SPIRE, where its agents give proxies their certificates; undefined where heddled does. No field of Istio's. */
+  readonly spire: SpireSettings | undefined;
   readonly outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
   /** Whether the proxy calls its application at the pod's address or at localhost. */
   readonly inboundTrafficPolicy: "PASSTHROUGH" | "LOCALHOST";
@@ -64,6 +71,7 @@ export const defaultMeshConfig: MeshConfig = {
   trustDomainAliases: [],
   clusterDomain: "cluster.local",
   clusterId: "Kubernetes",
+  spire: undefined,
   outboundTrafficPolicy: "ALLOW_ANY",
   inboundTrafficPolicy: "PASSTHROUGH",
   enableAutoMtls: true,
@@ -144,6 +152,7 @@ const resolve = (fields: MeshConfigFields, clusterDomain: string): MeshConfig =>
     trustDomainAliases: fields.trustDomainAliases ?? [],
     clusterDomain,
     clusterId: defaultMeshConfig.clusterId,
+    spire: undefined,
     outboundTrafficPolicy: fields.outboundTrafficPolicy?.mode ?? defaultMeshConfig.outboundTrafficPolicy,
     inboundTrafficPolicy: fields.inboundTrafficPolicy?.mode ?? defaultMeshConfig.inboundTrafficPolicy,
     enableAutoMtls: fields.enableAutoMtls ?? defaultMeshConfig.enableAutoMtls,

@@ -63,7 +63,7 @@ export const podIdentities = ({ replica, signingRoot, identities }: Identities):
     };
   });
 
-/** What every running replica knows. Rejects if there is none, or one does not answer. */
+/** What every running replica knows. Rejects if there is none, one does not answer, or SPIRE holds the certificates. */
 const readIdentities = async (client: ClusterClient): Promise<readonly PodIdentity[]> => {
   const labels = "app=heddled";
   const pods = await list<V1Pod>(client, "v1", "Pod", { namespace: controlPlaneNamespace, labels });
@@ -83,6 +83,10 @@ const readIdentities = async (client: ClusterClient): Promise<readonly PodIdenti
       }),
     ),
   );
+  if (answers.some((answer) => (answer as Identities).source === "spire"))
+    throw new Error(
+      "SPIRE gives the proxies their certificates, and heddled does not see them: ask SPIRE (spire-server entry show), or a proxy's own admin interface (/certs)",
+    );
   return answers.flatMap((answer) => podIdentities(answer as Identities));
 };
 

@@ -3,7 +3,12 @@ import { create } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../api/meshconfig.js";
 import { defaultMeshTls, type MeshTls } from "../api/meshconfig-tls.js";
 import { type TransportSocket, TransportSocketSchema } from "../proto/envoy/config/core/v3/base_pb.js";
-import { ApiVersion, type ConfigSource, ConfigSourceSchema } from "../proto/envoy/config/core/v3/config_source_pb.js";
+import {
+  ApiConfigSource_ApiType,
+  ApiVersion,
+  type ConfigSource,
+  ConfigSourceSchema,
+} from "../proto/envoy/config/core/v3/config_source_pb.js";
 import { ProxyProtocolConfig_Version } from "../proto/envoy/config/core/v3/proxy_protocol_pb.js";
 import { ProxyProtocolUpstreamTransportSchema } from "../proto/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.js";
 import { RawBufferSchema } from "../proto/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js";
@@ -28,6 +33,21 @@ export const fromStream = (): ConfigSource =>
     initialFetchTimeout: { seconds: 0n },
   });
 
+/** The SPIRE agent of the node, by the cluster in the proxy's bootstrap. It serves `default` and `ROOTCA` by these names. */
+const fromSpire = (): ConfigSource =>
+  create(ConfigSourceSchema, {
+    configSourceSpecifier: {
+      case: "apiConfigSource",
+      value: {
+        apiType: ApiConfigSource_ApiType.GRPC,
+        transportApiVersion: ApiVersion.V3,
+        grpcServices: [{ targetSpecifier: { case: "envoyGrpc", value: { clusterName: "spire-agent" } } }],
+      },
+    },
+    resourceApiVersion: ApiVersion.V3,
+    initialFetchTimeout: { seconds: 0n },
+  });
+
 /** What clients offer in ALPN, so that the server can tell HTTP from TCP inside the tunnel. */
 export const clientAlpn = {
   http: ["istio-http/1.1", "istio", "http/1.1"],
@@ -41,7 +61,8 @@ export const meshTcpAlpn = ["istio-peer-exchange", "istio"] as const;
 
 /** The mesh's trust domain, and others that mean the same. */
 export type TrustedDomains = Pick<MeshConfig, "trustDomain" | "trustDomainAliases">;
-type ServerSettings = TrustedDomains & Partial<Pick<MeshConfig, "meshMTLS">>;
+/** Of TLS within the mesh; without `spire` its secrets come from the control plane. */
+type MeshTlsSettings = Partial<Pick<MeshConfig, "meshMTLS" | "spire">>;
 
 export const trustDomainsOf = ({ trustDomain, trustDomainAliases }: TrustedDomains): readonly string[] => [
   trustDomain,
@@ -66,12 +87,13 @@ const parametersOf = ({ minProtocolVersion, cipherSuites, ecdhCurves }: MeshTls)
 const commonContext = (
   alpnProtocols: readonly string[],
   peers: readonly SanMatch[],
-  settings: MeshTls = defaultMeshTls,
-): CommonTlsContext =>
-  create(CommonTlsContextSchema, {
+  { meshMTLS, spire }: MeshTlsSettings,
+): CommonTlsContext => {
+  const sdsConfig = spire === undefined ? fromStream() : fromSpire();
+  return create(CommonTlsContextSchema, {
     alpnProtocols: [...alpnProtocols],
-    tlsParams: parametersOf(settings),
-    tlsCertificateSdsSecretConfigs: [{ name: "default", sdsConfig: fromStream() }],
+    tlsParams: parametersOf(meshMTLS ?? defaultMeshTls),
+    tlsCertificateSdsSecretConfigs: [{ name: "default", sdsConfig }],
     validationContextType: {
       case: "combinedValidationContext",
       value: {
@@ -81,15 +103,16 @@ const commonContext = (
             matcher: { matchPattern },
           })),
         },
-        validationContextSdsSecretConfig: { name: "ROOTCA", sdsConfig: fromStream() },
+        validationContextSdsSecretConfig: { name: "ROOTCA", sdsConfig },
       },
     },
   });
+};
 
 const tlsSocket = "envoy.transport_sockets.tls";
 
 /** Takes only clients with a certificate of one of the trust domains. */
-export const serverTls = (mesh: ServerSettings, alpnProtocols: readonly string[]): TransportSocket =>
+export const serverTls = (mesh: TrustedDomains & MeshTlsSettings, alpnProtocols: readonly string[]): TransportSocket =>
   create(TransportSocketSchema, {
     name: tlsSocket,
     configType: {
@@ -101,7 +124,7 @@ export const serverTls = (mesh: ServerSettings, alpnProtocols: readonly string[]
           commonTlsContext: commonContext(
             alpnProtocols,
             trustDomainsOf(mesh).map((domain) => ({ case: "prefix" as const, value: `spiffe://${domain}/` })),
-            mesh.meshMTLS,
+            mesh,
           ),
         }),
       ),
@@ -113,7 +136,7 @@ export const clientTls = (
   sni: string,
   alpnProtocols: readonly string[],
   peers: readonly SanMatch[],
-  settings?: MeshTls,
+  mesh: MeshTlsSettings = {},
 ): TransportSocket =>
   create(TransportSocketSchema, {
     name: tlsSocket,
@@ -121,7 +144,7 @@ export const clientTls = (
       case: "typedConfig",
       value: packed(
         UpstreamTlsContextSchema,
-        create(UpstreamTlsContextSchema, { sni, commonTlsContext: commonContext(alpnProtocols, peers, settings) }),
+        create(UpstreamTlsContextSchema, { sni, commonTlsContext: commonContext(alpnProtocols, peers, mesh) }),
       ),
     },
   });

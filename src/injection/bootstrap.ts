@@ -1,5 +1,6 @@
 import { proberListener, proberResources } from "./prober.js";
 import type { AppProbe } from "./probes.js";
+import { type SpireAgent, spireClusters } from "./spire.js";
 import { httpListener, type IpFamilies } from "./static-listener.js";
 import { istioStatistics, statisticsNamespaceExtension } from "./telemetry.js";
 
@@ -13,6 +14,8 @@ export interface BootstrapInput {
   /** Empty for a mesh of one network. */
   readonly network: string;
   readonly ipFamilies: IpFamilies;
+  /** Who gives the proxy its certificates; the control plane if it is not there. */
+  readonly spire?: SpireAgent | undefined;
   readonly interceptionMode: "REDIRECT" | "TPROXY";
   readonly canonicalName: string;
   readonly canonicalRevision: string;
@@ -208,6 +211,7 @@ const bootstrapOf = (input: BootstrapInput): object => ({
           ],
         },
       },
+      ...spireClusters(input.spire),
       ...proberResources(input.probes, fromPod("INSTANCE_IP"), input.ipFamilies[0] ?? "IPv4"),
     ],
     listeners: [

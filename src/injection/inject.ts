@@ -19,6 +19,7 @@ import {
   takenPortWarnings,
 } from "./security.js";
 import { shapeFault, withoutNulls } from "./shape.js";
+import { spireVolumeMounts, spireVolumes } from "./spire.js";
 import { scrapeAnnotations, telemetryEnvironment } from "./telemetry.js";
 import type { PodOverlay, TemplateValues } from "./template.js";
 import type { InjectionRequest, InjectionResult } from "./types.js";
@@ -163,8 +164,9 @@ const templateValues = (
       readinessFailureThreshold: settings.readinessFailureThreshold ?? 4,
       redirectCommand: rules.command,
       redirectArgs: rules.args,
-      userVolumes: settings.userVolume ?? [],
-      userVolumeMounts: settings.userVolumeMount ?? [],
+      // With the user's, so that a template of one's own need not know of SPIRE.
+      userVolumes: [...spireVolumes(request.cluster.spire), ...(settings.userVolume ?? [])],
+      userVolumeMounts: [...spireVolumeMounts(request.cluster.spire), ...(settings.userVolumeMount ?? [])],
     },
     rewritten: { ...rest, spec },
     annotations: {

@@ -29,8 +29,9 @@ export const templateValues = {
   readinessFailureThreshold: "of the proxy's readiness probe",
   redirectCommand: "command of the init container",
   redirectArgs: "arguments of the init container",
-  userVolumes: "list of volumes from the annotation userVolume",
-  userVolumeMounts: "list of volume mounts from the annotation userVolumeMount",
+  userVolumes: "list of volumes from the annotation userVolume, and of SPIRE's socket if the mesh has it",
+  userVolumeMounts:
+    "list of volume mounts from the annotation userVolumeMount, and of SPIRE's socket if the mesh has it",
 } as const;
 
 export type TemplateValueName = keyof typeof templateValues;

@@ -1,5 +1,6 @@
 import type { V1EnvVar, V1LocalObjectReference, V1Pod, V1ResourceRequirements } from "@kubernetes/client-node";
 import type { Operation } from "fast-json-patch";
+import type { SpireAgent } from "./spire.js";
 import type { InjectionTemplate } from "./template.js";
 
 /** What the pod's namespace says; labels and annotations as the API server holds them. */
@@ -35,6 +36,8 @@ export interface InjectionCluster {
   readonly network: string;
   /** The pods' IP families, the first one primary. */
   readonly ipFamilies: readonly ("IPv4" | "IPv6")[];
+  /** Who gives proxies their certificates; the control plane if it is not there. */
+  readonly spire?: SpireAgent | undefined;
 }
 
 /** The spec of a ProxyConfig resource, valid by its own schema. */

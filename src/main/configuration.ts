@@ -13,7 +13,8 @@ import type { ProxyTracker, TrackedStream } from "./status/distribution.js";
 
 export interface ConfigurationOptions {
   readonly compiler: Compiler;
-  readonly certificates: WorkloadCertificates;
+  /** None where others give proxies their certificates: then neither secrets are sent nor holdings told. */
+  readonly certificates: WorkloadCertificates | undefined;
   readonly tracker?: ProxyTracker;
   readonly holdings?: Holdings;
   readonly nacked: ConfigurationSource["nacked"];
@@ -77,7 +78,7 @@ export const createConfiguration = ({
     attach: async (proxy, signal) => {
       const workload = await attachWorkload(compiler, proxy, signal);
       const secrets = createView();
-      const holding = holdings?.open(proxy);
+      const holding = certificates && holdings?.open(proxy);
       const write = (issued: WorkloadSecrets): void => {
         const resources = secretResources(issued);
         holding?.written(issued, resources);
@@ -85,13 +86,13 @@ export const createConfiguration = ({
         secrets.commit();
       };
       const subscription = await certificates
-        .subscribe(proxy.namespace, proxy.serviceAccount, write, () => unitsOf(compiler.snapshot(), proxy))
+        ?.subscribe(proxy.namespace, proxy.serviceAccount, write, () => unitsOf(compiler.snapshot(), proxy))
         .catch((error: Error) => {
           holding?.close();
           workload.release();
           throw error;
         });
-      write(subscription.current);
+      if (subscription !== undefined) write(subscription.current);
       const ending = createEnding();
       const follow = (pod: Pod | undefined): void => {
         if (pod !== undefined) ending.follow(pod);
@@ -125,7 +126,7 @@ export const createConfiguration = ({
           ending.release();
           tracked?.close();
           holding?.close();
-          subscription.stop();
+          subscription?.stop();
           workload.release();
         },
       };

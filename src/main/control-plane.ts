@@ -193,13 +193,24 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     failed: (error) => logger.error({ error: error.message }, "an admission failed"),
   });
   const nackListeners = new Set<(nack: Nack) => void>();
+  const certificateService = createCertificateService({
+    authority: () => authority,
+    authenticate: options.authenticate,
+    trustDomain: mesh.trustDomain,
+    longestLifetime: workloadLifetimeSeconds,
+    answered: (outcome, details) => {
+      options.observe?.certificate?.("client", outcome);
+      if (outcome === "issued") logger.debug(details, "signed a certificate");
+      else logger.warn({ ...details, outcome }, "refused to sign a certificate");
+    },
+  });
   const xds = await startXdsServer({
     host: options.host,
     port: options.xdsPort,
     authenticate: options.authenticate,
     configuration: createConfiguration({
       compiler,
-      certificates,
+      certificates: mesh.spire === undefined ? certificates : undefined,
       tracker,
       holdings,
       nacked: (proxy, type, names, message) => {
@@ -211,19 +222,8 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     certificate,
     logger,
     ...(options.newcomers === undefined ? {} : { newcomers: options.newcomers }),
-    services: [
-      createCertificateService({
-        authority: () => authority,
-        authenticate: options.authenticate,
-        trustDomain: mesh.trustDomain,
-        longestLifetime: workloadLifetimeSeconds,
-        answered: (outcome, details) => {
-          options.observe?.certificate?.("client", outcome);
-          if (outcome === "issued") logger.debug(details, "signed a certificate");
-          else logger.warn({ ...details, outcome }, "refused to sign a certificate");
-        },
-      }),
-    ],
+    // Nobody would trust what heddled signs where SPIRE's bundle is what workloads go by.
+    services: mesh.spire === undefined ? [certificateService] : [],
     ...(options.observe === undefined ? {} : { observe: options.observe }),
   });
   const renewServing = (): void => {

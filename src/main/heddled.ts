@@ -13,7 +13,7 @@ import { watchKubernetes } from "../watch/kubernetes.js";
 import type { WatchedObject } from "../watch/list-watch.js";
 import { watchNamed } from "../watch/named.js";
 import { createInjector } from "./admit.js";
-import { identitiesOf } from "./certificates/identities.js";
+import { identitiesOf, sourceOf } from "./certificates/identities.js";
 import { observeAuthority } from "./certificates/metrics.js";
 import { startRootRotation } from "./certificates/rotation.js";
 import { type ControlPlane, startControlPlane } from "./control-plane.js";
@@ -90,6 +90,7 @@ plane = await startControlPlane({
       clusterId: settings.clusterId,
       network: settings.network,
       ipFamilies: ipFamiliesOf(snapshot, settings.namespace, settings.podName),
+      spire: settings.mesh.spire,
     }),
     noticed: (notice) => {
       const { namespace, pod, outcome, reason } = notice;
@@ -116,7 +117,7 @@ logger.info({ authority: authority.origin, validUntil: authority.notAfter, xds: 
 const { holdings } = plane;
 const inspection = await startInspectionServer({
   port: settings.inspectionPort,
-  views: { "/identities": () => identitiesOf(settings.podName, authority, holdings) },
+  views: { "/identities": () => identitiesOf(settings.podName, authority, holdings, sourceOf(settings.mesh)) },
 });
 
 lease = contendForLease({
@@ -151,6 +152,7 @@ const rotation = startRootRotation({
   store: adapters.secrets,
   trustDomain: settings.mesh.trustDomain,
   holdings,
+  workloads: sourceOf(settings.mesh),
   replicas,
   isWritten: () => bundles.isWritten() && roots.isWritten(),
   told: (message, details) => logger.info(details, message),

@@ -66,7 +66,7 @@ export const followSettings = ({ client, settings, logger, judged }: LiveSetting
     const read = readMeshConfig(readFields(text, "meshConfig"), mesh.clusterDomain, ({ path, message }) =>
       logger.warn(`${path}: ${message}`),
     );
-    const next = { ...read, clusterId: mesh.clusterId };
+    const next = { ...read, clusterId: mesh.clusterId, spire: mesh.spire };
     injection = readInjectionSettings(texts, settings.builtInTemplate, next.defaultConfig);
     meshText = text;
     mesh = next;

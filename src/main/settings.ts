@@ -4,7 +4,7 @@ import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { inspectionPort } from "../admission/inspection.js";
 import { defaultMeshConfig, type MeshConfig, readMeshConfig } from "../api/meshconfig.js";
-import { type CertificateSettings, readCertificateSettings } from "./certificates/settings.js";
+import { type CertificateSettings, readCertificateSettings, readSpireSettings } from "./certificates/settings.js";
 import type { RotationSettings } from "./control-plane.js";
 import { readDuration } from "./duration.js";
 import {
@@ -112,6 +112,7 @@ export const readSettings = async (environment: NodeJS.ProcessEnv): Promise<Sett
       ({ path, message }) => warnings.push(`${path}: ${message}`),
     ),
     clusterId,
+    spire: readSpireSettings(environment),
   };
   return {
     namespace: environment["POD_NAMESPACE"] ?? "istio-system",

@@ -150,6 +150,7 @@ const rotate = async (context: Context): Promise<readonly Phase[]> => {
     authority,
     store,
     trustDomain: "cluster.local",
+    workloads: "heddled",
     mayDrive: () => true,
     secret: () => context.secret,
     replicas: () => ["heddled"],

@@ -33,6 +33,9 @@ export const statusText = ({ status, reports }: AuthorityView): string => {
       : "";
   const facts = [
     ["Authority", origins[status.origin]],
+    ...(status.workloads === "spire"
+      ? [["Workloads", "have certificates of SPIRE; this authority signs those of heddled itself alone"]]
+      : []),
     ["Signs", `${shortFingerprint(signing?.sha256 ?? "")}, since ${since}, until ${status.signerNotAfter}`],
     ["Rotation", phases[status.phase] + automatic],
     ...status.waitingFor.map((what, at) => [at === 0 ? "Waits for" : "", what]),

@@ -52,6 +52,8 @@ const environment = (context: Context): readonly object[] => {
     { name: "WORKLOAD_CERTIFICATE_LIFETIME", value: values.certificates.workloadLifetime },
     { name: "ROOT_LIFETIME", value: values.certificates.rootLifetime },
     { name: "ROOT_ROTATE_BEFORE", value: values.certificates.rotateRootBefore },
+    { name: "CERTIFICATE_SOURCE", value: values.certificates.source },
+    { name: "SPIRE_NODE_FOLDER", value: values.certificates.spireNodeFolder },
     { name: "LOG_LEVEL", value: values.controlPlane.logLevel },
   ];
 };

@@ -75,6 +75,17 @@ export const valueTree = {
     timeoutSeconds: { kind: "integer", default: 10, minimum: 1, maximum: 30, hint: "seconds" },
   },
   certificates: {
+    source: {
+      kind: "choice",
+      default: "heddled",
+      choices: ["heddled", "spire"],
+      hint: "who gives proxies their certificates",
+    },
+    spireNodeFolder: text(
+      "",
+      "folder of each node with the SPIRE agent's file `socket`, or nothing for the CSI driver csi.spiffe.io",
+      /^(\/[\w.-]+)*$/,
+    ),
     workloadLifetime: text("24h", 'a time such as "24h"', time),
     rootLifetime: text("87600h", 'a time such as "87600h", of a root that heddled makes', time),
     rotateRootBefore: text(

@@ -119,6 +119,7 @@ export const startLocalMesh = async (options: LocalMeshOptions): Promise<LocalMe
         clusterId: "Kubernetes",
         network: "",
         ipFamilies: network.families,
+        spire: mesh.spire,
       }),
     }),
     host: network.gateway,

@@ -68,7 +68,7 @@ const meshTls = (options: OutboundClusterOptions, protocol: Protocol, tls?: Clie
     tls?.sni || sniOf(service.host, port.port, subset),
     alpnOf(protocol, policy),
     tls === undefined ? peersOf(service, endpoints, mesh) : explicitPeers(tls, options),
-    mesh.meshMTLS,
+    mesh,
   );
 };
 

@@ -4,6 +4,7 @@ import type { LiveAuthority } from "../../identity/live-authority.js";
 import { beginRotation, completeRotation, nextRootOf, readRotation } from "../../identity/root-rotation.js";
 import { distrustRoot, trustSecret } from "../../identity/trust-secret.js";
 import { parseCertificates } from "../../identity/x509.js";
+import type { CertificateSource } from "./identities.js";
 import {
   type AuthorityStatus,
   distributionLacks,
@@ -25,6 +26,8 @@ export interface RotationDriverOptions extends RootRotationSettings {
   readonly authority: LiveAuthority;
   readonly store: SecretStore;
   readonly trustDomain: string;
+  /** Who signs the workloads' certificates. */
+  readonly workloads: CertificateSource;
   /** Of several replicas only one drives at a time. */
   readonly mayDrive: () => boolean;
   /** `istio-ca-secret` as it is. */
@@ -132,6 +135,7 @@ export const createRotationDriver = (options: RotationDriverOptions): RotationDr
     };
     return {
       origin: authority.origin,
+      ...(options.workloads === "spire" ? { workloads: options.workloads } : {}),
       signerNotAfter: authority.notAfter.toISOString(),
       ...(rotation?.signingSince === undefined ? {} : { signingSince: rotation.signingSince }),
       phase,

@@ -6,6 +6,7 @@ import type { ApiClient } from "../../watch/api-client.js";
 import { contendForLease } from "../lease.js";
 import { createRotationDriver, type RootRotationSettings } from "./driver.js";
 import type { Holdings } from "./holdings.js";
+import type { CertificateSource } from "./identities.js";
 import { keepAuthorityRecord } from "./record.js";
 import type { AuthorityStatus, ReplicaReport } from "./state.js";
 
@@ -17,6 +18,8 @@ export interface RootRotationOptions extends RootRotationSettings {
   readonly authority: LiveAuthority;
   readonly store: SecretStore;
   readonly trustDomain: string;
+  /** Who signs the workloads' certificates. */
+  readonly workloads: CertificateSource;
   readonly holdings: Holdings;
   /** Names of the pods of heddled that run, of every revision. */
   readonly replicas: () => readonly string[];

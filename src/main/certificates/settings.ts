@@ -1,3 +1,4 @@
+import type { SpireSettings } from "../../api/meshconfig.js";
 import type { RotationSettings } from "../control-plane.js";
 import { readDuration } from "../duration.js";
 import type { RootRotationSettings } from "./driver.js";
@@ -38,4 +39,15 @@ export const readCertificateSettings = (
       settleMilliseconds: distributionMilliseconds,
     },
   };
+};
+
+/** Who gives proxies their certificates, from the environment. Throws an Error that names the variable and the cure. */
+export const readSpireSettings = (environment: NodeJS.ProcessEnv): SpireSettings | undefined => {
+  const source = environment["CERTIFICATE_SOURCE"] || "heddled";
+  const nodeFolder = environment["SPIRE_NODE_FOLDER"] ?? "";
+  if (source !== "heddled" && source !== "spire")
+    throw new Error(`CERTIFICATE_SOURCE: ${JSON.stringify(source)}; use heddled or spire`);
+  if (nodeFolder !== "" && !nodeFolder.startsWith("/"))
+    throw new Error(`SPIRE_NODE_FOLDER: ${JSON.stringify(nodeFolder)} is not absolute; begin it with /`);
+  return source === "spire" ? { nodeFolder } : undefined;
 };

@@ -30,6 +30,8 @@ export interface RootStatus {
 /** The authority as the ConfigMap `heddle-ca` shows it; nothing in it is secret. */
 export interface AuthorityStatus {
   readonly origin: "self-made" | "operator";
+  /** Absent where this authority signs the workloads' certificates. */
+  readonly workloads?: "spire";
   /** When what signs expires: its root, or an intermediate before it. */
   readonly signerNotAfter: string;
   readonly signingSince?: string;

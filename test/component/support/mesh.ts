@@ -31,6 +31,8 @@ export interface MeshOptions {
   readonly issuerKeys?: IssuerKeySettings;
   readonly secrets?: SecretStore;
   readonly rotation?: RotationSettings;
+  /** What stands for paths in containers, beside the images' own files. */
+  readonly files?: ReadonlyMap<string, string>;
 }
 
 /** What the sample application tells of a request that reached it. */
@@ -150,11 +152,12 @@ export const startMesh = async (options: MeshOptions): Promise<Mesh> => {
     await chmod(folder, 0o755);
     const network = await createNetwork(options.families ?? (options.dualStack ? ["IPv4", "IPv6"] : ["IPv4"]));
     undo.push(network.close);
+    const machine = localMachine(join(projectFolder, ".cache/tools/bin/envoy"));
     const local = await startLocalMesh({
       mesh: { ...defaultMeshConfig, ...options.mesh },
       network,
       folder,
-      machine: localMachine(join(projectFolder, ".cache/tools/bin/envoy")),
+      machine: { ...machine, files: new Map([...machine.files, ...(options.files ?? [])]) },
       templateFile,
       logger: pino({ level: "warn" }, sink),
       ...(options.hosts === undefined ? {} : { hosts: options.hosts }),

@@ -2,6 +2,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { defaultMeshConfig } from "../../../src/api/meshconfig.ts";
 import { createCompiler } from "../../../src/compile/compiler.ts";
+import { typeUrls } from "../../../src/compile/resources.ts";
+import { createHoldings } from "../../../src/main/certificates/holdings.ts";
 import { createConfiguration } from "../../../src/main/configuration.ts";
 import { readDocuments } from "../../../src/watch/documents.ts";
 
@@ -48,6 +50,18 @@ test("a proxy that gets no certificate holds nothing of the compiler", async () 
   });
   assert.match(message, /has expired/);
   assert.is(held, 0);
+});
+
+test("where SPIRE gives certificates, heddled sends no secrets and counts no holdings", async () => {
+  const compiler = createCompiler(defaultMeshConfig);
+  compiler.apply(readDocuments(pod, "a.yaml"));
+  const holdings = createHoldings();
+  const configuration = createConfiguration({ compiler, certificates: undefined, holdings, nacked: () => {} });
+  const attached = await configuration.attach(proxy, new AbortController().signal);
+  const secrets = attached.layers.flatMap((layer) => [...layer.names(typeUrls.secret)]);
+  assert.equal(secrets, []);
+  assert.equal(holdings.list(), []);
+  attached.release();
 });
 
 test.run();

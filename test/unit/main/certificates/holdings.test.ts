@@ -27,7 +27,12 @@ const opened = () => {
     return (delivery: "sent" | "held" | "rejected") => record.delivered(typeUrls.secret, [[], resources], delivery);
   };
   const state = (signingRoot: string): readonly [boolean | undefined, boolean | undefined, string | undefined] => {
-    const [identity] = podIdentities({ replica: "heddled-1", signingRoot, identities: holdings.list() });
+    const [identity] = podIdentities({
+      source: "heddled",
+      replica: "heddled-1",
+      signingRoot,
+      identities: holdings.list(),
+    });
     return [identity?.acknowledged, identity?.current, identity?.problem];
   };
   return { holdings, record, push, state };

@@ -88,6 +88,7 @@ const createCluster = (settings: { rootLifetimeMilliseconds?: number; overlapMil
         authority,
         store,
         trustDomain: "cluster.local",
+        workloads: "heddled",
         mayDrive: () => cluster.holder === name,
         secret: () => own.secret,
         replicas: () => [...replicas.keys()],

@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { readCertificateSettings } from "../../../../src/main/certificates/settings.js";
+import { readCertificateSettings, readSpireSettings } from "../../../../src/main/certificates/settings.js";
 
 const hour = 3_600_000;
 
@@ -19,6 +19,23 @@ test("lifetimes that cannot go together are refused with what to do", () => {
     [{ ROOT_ROTATE_BEFORE: "1h" }, /ROOT_ROTATE_BEFORE: is shorter than WORKLOAD_CERTIFICATE_LIFETIME.*lengthen it/],
   ];
   for (const [environment, message] of refused) assert.throws(() => readCertificateSettings(environment), message);
+});
+
+test("SPIRE is asked for by name, its socket comes by the CSI driver or from a folder", () => {
+  assert.is(readSpireSettings({}), undefined);
+  assert.is(readSpireSettings({ CERTIFICATE_SOURCE: "heddled", SPIRE_NODE_FOLDER: "/run/spire" }), undefined);
+  assert.equal(readSpireSettings({ CERTIFICATE_SOURCE: "spire" }), { nodeFolder: "" });
+  assert.equal(readSpireSettings({ CERTIFICATE_SOURCE: "spire", SPIRE_NODE_FOLDER: "/run/spire" }), {
+    nodeFolder: "/run/spire",
+  });
+  assert.throws(
+    () => readSpireSettings({ CERTIFICATE_SOURCE: "vault" }),
+    /CERTIFICATE_SOURCE: "vault"; use heddled or/,
+  );
+  assert.throws(
+    () => readSpireSettings({ CERTIFICATE_SOURCE: "spire", SPIRE_NODE_FOLDER: "run" }),
+    /SPIRE_NODE_FOLDER: "run" is not absolute/,
+  );
 });
 
 test.run();
