@@ -95,6 +95,17 @@ const adminRoute = (path: string, target: string): object => ({
   route: { cluster: "prometheus_stats", prefix_rewrite: target },
 });
 
+/** All clusters come in one message, which in a large mesh is more than the 4 MiB that gRPC takes by itself. */
+export const channelArguments = {
+  args: {
+    "grpc.max_receive_message_length": { int_value: -1 },
+    "grpc.keepalive_time_ms": { int_value: 30000 },
+    "grpc.keepalive_timeout_ms": { int_value: 10000 },
+    "grpc.max_reconnect_backoff_ms": { int_value: 10000 },
+    "grpc.initial_reconnect_backoff_ms": { int_value: 500 },
+  },
+} as const;
+
 const controlPlane = (input: BootstrapInput): object => ({
   google_grpc: {
     target_uri: `${input.controlPlaneHost}:${input.controlPlanePort}`,
@@ -114,14 +125,7 @@ const controlPlane = (input: BootstrapInput): object => ({
         },
       },
     ],
-    channel_args: {
-      args: {
-        "grpc.keepalive_time_ms": { int_value: 30000 },
-        "grpc.keepalive_timeout_ms": { int_value: 10000 },
-        "grpc.max_reconnect_backoff_ms": { int_value: 10000 },
-        "grpc.initial_reconnect_backoff_ms": { int_value: 500 },
-      },
-    },
+    channel_args: channelArguments,
   },
 });
 

@@ -86,6 +86,7 @@ const configuration: readonly (readonly [group: string, resources: readonly stri
     ],
   ],
   ["security.istio.io", ["authorizationpolicies", "peerauthentications", "requestauthentications"]],
+  ["telemetry.istio.io", ["telemetries"]],
 ];
 
 /** Whatever is added here is a right that whoever takes over heddled has too. */
