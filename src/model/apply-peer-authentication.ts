@@ -1,10 +1,10 @@
 import type { PeerAuthentication } from "../api/security/peer-authentication.js";
-import { byAge } from "./age.js";
 import type { Editing, Effects } from "./editing.js";
 import { serviceOfSlice } from "./kubernetes-service.js";
 import { type MtlsRules, mtlsModesOf, peerAuthenticationsOf, plaintextKey } from "./peer-authentication.js";
 import { type Labels, selects } from "./selector.js";
 import { namespaceOf } from "./snapshot.js";
+import { changedPolicies } from "./workload-policies.js";
 
 /** Namespaces whose policies differ; all that hold workloads if the mesh's own mode does. */
 const namespacesOf = (edit: Editing, before: MtlsRules, after: MtlsRules, changed: Iterable<string>): Set<string> => {
@@ -61,11 +61,7 @@ export const applyPeerAuthentications = (
   const before: MtlsRules = { mesh, peerAuthentications: edit.peerAuthentications.result() };
   const changed = Map.groupBy(changes, ([key]) => namespaceOf(key));
   for (const [namespace, own] of changed) {
-    const names = new Set(own.map(([key]) => key.slice(namespace.length + 1)));
-    const kept = edit.peerAuthentications
-      .get(namespace)
-      ?.policies.filter(({ metadata }) => !names.has(metadata?.name ?? ""));
-    const policies = [...(kept ?? []), ...own.flatMap(([, next]) => next ?? [])].sort(byAge);
+    const policies = changedPolicies(edit.peerAuthentications.get(namespace)?.policies, own);
     edit.peerAuthentications.set(namespace, policies.length === 0 ? undefined : peerAuthenticationsOf(policies));
   }
   const after: MtlsRules = { mesh, peerAuthentications: edit.peerAuthentications.result() };

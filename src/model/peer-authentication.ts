@@ -1,6 +1,6 @@
 import type { MeshConfig } from "../api/meshconfig.js";
 import type { PeerAuthentication } from "../api/security/peer-authentication.js";
-import { type Labels, selectsOrAll } from "./selector.js";
+import { isForAll, type Labels, selectsOrAll } from "./selector.js";
 
 /** What a port takes: the mesh's mutual TLS alone, plaintext alone, or both. */
 export type MtlsMode = "DISABLE" | "PERMISSIVE" | "STRICT";
@@ -31,10 +31,6 @@ export interface MtlsRules {
 
 const set = (mtls: PeerAuthentication["spec"]["mtls"]): MtlsMode | undefined =>
   mtls?.mode === "UNSET" ? undefined : mtls?.mode;
-
-/** Whether it is for a namespace, or the mesh, rather than for some workloads. */
-export const isForAll = ({ spec }: PeerAuthentication): boolean =>
-  Object.keys(spec.selector?.matchLabels ?? {}).length === 0;
 
 /** `policies` oldest first: of several for the whole namespace the oldest decides, also by setting nothing. */
 export const peerAuthenticationsOf = (policies: readonly PeerAuthentication[]): NamespacePeerAuthentications => ({

@@ -9,6 +9,13 @@ export const selects = (selector: Labels | undefined, labels: Labels): boolean =
   return wanted.length > 0 && wanted.every(([label, value]) => labels[label] === value);
 };
 
+/** Whether a policy selects nobody in particular, and so is for its whole namespace, or the mesh. */
+export const isForAll = ({
+  spec,
+}: {
+  readonly spec: { readonly selector?: { readonly matchLabels?: Labels } };
+}): boolean => Object.keys(spec.selector?.matchLabels ?? {}).length === 0;
+
 /** As `selects`, but nothing wanted selects everything, as in the mesh's own kinds. */
 export const selectsOrAll = (selector: Labels | undefined, labels: Labels): boolean =>
   Object.entries(selector ?? {}).every(([label, value]) => labels[label] === value);

@@ -1,8 +1,8 @@
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type TagValue, tagValueOf } from "../api/telemetry/tag-value.js";
 import { accessLogProvider, metricsProvider, type Telemetry, type TelemetrySpec } from "../api/telemetry/telemetry.js";
-import type { Labels } from "./selector.js";
-import { isForAll, type PoliciesByNamespace, policiesFor } from "./workload-policies.js";
+import { isForAll, type Labels } from "./selector.js";
+import { type PoliciesByNamespace, policiesFor } from "./workload-policies.js";
 
 /** By Istio's names in the configuration API, those that Prometheus sees, without `istio_`. */
 export const metricNames = {

@@ -18,10 +18,6 @@ export type PoliciesByNamespace<Policy> = ReadonlyMap<string, readonly Policy[]>
 const isForWorkloads = ({ targetRef, targetRefs }: Selecting): boolean =>
   targetRef === undefined && (targetRefs ?? []).length === 0;
 
-/** Whether it is for all workloads of its namespace, or of the mesh. */
-export const isForAll = ({ spec }: ConfigObject<Selecting>): boolean =>
-  Object.keys(spec.selector?.matchLabels ?? {}).length === 0;
-
 /** By its key, `namespace/name`. */
 export const policyAt = <Policy extends ConfigObject<Selecting>>(
   policies: PoliciesByNamespace<Policy>,
@@ -118,6 +114,17 @@ export const touchPolicies = (
   for (const each of edit.podsOfNamespace.result().keys()) effects.restricted.add(each);
 };
 
+/** The policies of one namespace after changes, by `namespace/name`, of some of them; oldest first. */
+export const changedPolicies = <Policy extends Pick<ConfigObject<unknown>, "metadata">>(
+  before: readonly Policy[] | undefined,
+  changes: Iterable<readonly [key: string, next: Policy | undefined]>,
+): readonly Policy[] => {
+  const own = [...changes];
+  const names = new Set(own.map(([key]) => key.slice(key.indexOf("/") + 1)));
+  const kept = (before ?? []).filter(({ metadata }) => !names.has(metadata?.name ?? ""));
+  return [...kept, ...own.flatMap(([, next]) => next ?? [])].sort(byAge);
+};
+
 /** Tells the namespaces in which workloads are, if the root's policies changed, else those of the changed ones. */
 export const applyPolicies = <Policy extends ConfigObject<Selecting>>(
   edit: Pick<Editing, "mesh" | "podsOfNamespace">,
@@ -126,9 +133,7 @@ export const applyPolicies = <Policy extends ConfigObject<Selecting>>(
   changes: ReadonlyMap<string, Policy | undefined>,
 ): void => {
   for (const [namespace, own] of Map.groupBy(changes, ([key]) => namespaceOf(key))) {
-    const names = new Set(own.map(([key]) => key.slice(namespace.length + 1)));
-    const kept = (policies.get(namespace) ?? []).filter(({ metadata }) => !names.has(metadata?.name ?? ""));
-    const next = [...kept, ...own.flatMap(([, policy]) => policy ?? [])].sort(byAge);
+    const next = changedPolicies(policies.get(namespace), own);
     policies.set(namespace, next.length === 0 ? undefined : next);
     touchPolicies(edit, effects, namespace);
   }

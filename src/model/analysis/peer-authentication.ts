@@ -1,6 +1,6 @@
 import { show } from "../../api/findings.js";
 import type { PeerAuthentication } from "../../api/security/peer-authentication.js";
-import { isForAll } from "../peer-authentication.js";
+import { isForAll } from "../selector.js";
 import { type CodedFinding, found } from "./finding.js";
 import type { AnalysisIndex } from "./index.js";
 import { namespaceOf } from "./named.js";

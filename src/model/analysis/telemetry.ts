@@ -1,5 +1,5 @@
 import type { Telemetry } from "../../api/telemetry/telemetry.js";
-import { isForAll } from "../workload-policies.js";
+import { isForAll } from "../selector.js";
 import type { CodedFinding } from "./finding.js";
 import type { AnalysisIndex } from "./index.js";
 import { namespaceOf } from "./named.js";
