@@ -3,7 +3,7 @@ import { defaultMeshConfig, type MeshConfig } from "../api/meshconfig.js";
 import { applyEvents } from "../model/apply.js";
 import { emptySnapshot, keyOf, namespaceOf, type Snapshot, type SnapshotDiff } from "../model/snapshot.js";
 import { type Client, chosenLabels, clientOf, nobody, placeOf } from "./client.js";
-import { createInbound, type Inbound, type InboundShapes } from "./inbound.js";
+import { createInbound, createShapes, type Inbound } from "./inbound.js";
 import { createPolicyCompiler } from "./policy/policies.js";
 import { createQuarantine } from "./quarantine.js";
 import { type ResourceView, type Touched, type TypeUrl, typeUrls } from "./resources.js";
@@ -62,7 +62,7 @@ export const createCompiler = (
   const scopes = new Map<string, Scope>();
   const users = new Map<Scope, number>();
   const workloads = new Map<string, Workload>();
-  const shapes: InboundShapes = new Map();
+  const shapes = createShapes();
   const policies = createPolicyCompiler(closed);
   const quarantine = createQuarantine();
   const appliedListeners = new Set<(diff: SnapshotDiff) => void>();

@@ -1,5 +1,6 @@
 import type { Pod } from "../api/kubernetes.js";
 import type { MeshConfig } from "../api/meshconfig.js";
+import { rememberLatest } from "../model/latest.js";
 import { mtlsModesOf } from "../model/peer-authentication.js";
 import type { Snapshot } from "../model/snapshot.js";
 import { type Reporting, telemetryOf } from "../model/telemetry.js";
@@ -73,20 +74,12 @@ const replaceAll = (view: WritableView, type: TypeUrl, resources: readonly Encod
   for (const resource of resources) view.set(type, resource);
 };
 
-/** What pods of the same shape share; the shapes that were used last are remembered. */
-export type InboundShapes = Map<string, Encoded>;
-
 const rememberedShapes = 1000;
 
-const remember = (shapes: InboundShapes, key: string, make: () => Encoded): Encoded => {
-  const shape = shapes.get(key) ?? make();
-  shapes.delete(key);
-  shapes.set(key, shape);
-  if (shapes.size > rememberedShapes) shapes.delete(shapes.keys().next().value!);
-  return shape;
-};
+/** What pods of the same shape share. */
+export const createShapes = () => rememberLatest<Encoded>(rememberedShapes);
 
-export const createInbound = (shapes: InboundShapes, policyCompiler: PolicyCompiler): Inbound => {
+export const createInbound = (shapeOf: ReturnType<typeof createShapes>, policyCompiler: PolicyCompiler): Inbound => {
   const view = createView();
   let made: string | undefined;
   let policies: WorkloadPolicies | undefined;
@@ -115,7 +108,7 @@ export const createInbound = (shapes: InboundShapes, policyCompiler: PolicyCompi
       made = key;
       const context = { mesh, reporting, network: policies.network };
       const redirected = ports.filter(({ bind }) => bind === undefined);
-      const shape = remember(shapes, key, () =>
+      const shape = shapeOf(key, () =>
         encode(
           [
             ...(client.isRedirected

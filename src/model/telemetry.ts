@@ -1,6 +1,7 @@
 import type { MeshConfig } from "../api/meshconfig.js";
 import { type TagValue, tagValueOf } from "../api/telemetry/tag-value.js";
 import { accessLogProvider, metricsProvider, type Telemetry, type TelemetrySpec } from "../api/telemetry/telemetry.js";
+import { rememberLatest } from "./latest.js";
 import { isForAll, type Labels } from "./selector.js";
 import { type PoliciesByNamespace, policiesFor } from "./workload-policies.js";
 
@@ -98,17 +99,9 @@ const accessLogFileOf = (
   return accessLogFile === "" ? standardOutput : accessLogFile;
 };
 
-const remembered = 1000;
-const known = new Map<string, Reporting>();
+const latest = rememberLatest<Reporting>(1000);
 
-const shared = (reporting: Reporting): Reporting => {
-  const key = JSON.stringify(reporting);
-  const same = known.get(key) ?? reporting;
-  known.delete(key);
-  known.set(key, same);
-  if (known.size > remembered) known.delete(known.keys().next().value!);
-  return same;
-};
+const shared = (reporting: Reporting): Reporting => latest(JSON.stringify(reporting), () => reporting);
 
 /** Mesh, then namespace, by the oldest that is for all of it each, then all that select the workload, by age. */
 const inForce = ({ mesh, telemetries }: TelemetryRules, namespace: string, labels: Labels): readonly Telemetry[] => {

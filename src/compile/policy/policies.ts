@@ -1,6 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { MeshConfig } from "../../api/meshconfig.js";
 import type { AuthorizationPolicy } from "../../api/security/authorization-policy-spec.js";
+import { rememberLatest } from "../../model/latest.js";
 import { remoteSourcesOf } from "../../model/request-authentication.js";
 import type { Labels } from "../../model/selector.js";
 import type { Snapshot } from "../../model/snapshot.js";
@@ -13,7 +14,6 @@ import type { EncodedResource } from "../resources.js";
 import { authentication } from "./authentication.js";
 import { type CompiledAuthorization, compileAuthorization } from "./authorization.js";
 import { connectionPolicies, type NetworkPolicies, requestResources } from "./enforcement.js";
-import { rememberByParts } from "./remember.js";
 import { policyResource } from "./slots.js";
 
 interface AuthorizationParts {
@@ -47,8 +47,8 @@ const openAuthentication = policyResource("authentication", create(JwtAuthentica
 /** `closed` is told once of each policy that cannot be compiled and denies instead. */
 export const createPolicyCompiler = (closed: (policy: string, error: Error) => void): PolicyCompiler => {
   const compiled = new WeakMap<AuthorizationPolicy, CompiledAuthorization>();
-  const sets = new Map<string, AuthorizationParts>();
-  const rememberAuthentication = rememberByParts<EncodedResource>();
+  const authorizations = rememberLatest<AuthorizationParts>(rememberedSets);
+  const authentications = rememberLatest<EncodedResource>(rememberedSets);
 
   const compile = (policy: AuthorizationPolicy, mesh: MeshConfig): CompiledAuthorization => {
     const known = compiled.get(policy);
@@ -60,11 +60,11 @@ export const createPolicyCompiler = (closed: (policy: string, error: Error) => v
     return made;
   };
 
-  const make = (authorizations: readonly CompiledAuthorization[], mesh: MeshConfig): AuthorizationParts => {
-    const network = connectionPolicies(authorizations, mesh);
+  const make = (compiledPolicies: readonly CompiledAuthorization[], mesh: MeshConfig): AuthorizationParts => {
+    const network = connectionPolicies(compiledPolicies, mesh);
     const chain = create(FilterChainSchema, { filters: [...network.filters] });
     return {
-      authorization: requestResources(authorizations, mesh),
+      authorization: requestResources(compiledPolicies, mesh),
       network,
       networkKey: fragmentOf(toBinary(FilterChainSchema, chain)).digest,
     };
@@ -72,27 +72,21 @@ export const createPolicyCompiler = (closed: (policy: string, error: Error) => v
 
   const authorizationOf = ({ authorizationPolicies, mesh }: Snapshot, namespace: string, labels: Labels) => {
     const policies = policiesFor(authorizationPolicies, mesh.rootNamespace, namespace, labels);
-    const key = policies.map(numberOf).join();
-    const set =
-      sets.get(key) ??
+    return authorizations(policies.map(numberOf).join(), () =>
       make(
         policies.map((policy) => compile(policy, mesh)),
         mesh,
-      );
-    sets.delete(key);
-    sets.set(key, set);
-    if (sets.size > rememberedSets) sets.delete(sets.keys().next().value!);
-    return set;
+      ),
+    );
   };
 
   const authenticationOf = (snapshot: Snapshot, namespace: string, labels: Labels): EncodedResource => {
     const { requestAuthentications, keySets, mesh } = snapshot;
     const policies = policiesFor(requestAuthentications, mesh.rootNamespace, namespace, labels);
     if (policies.length === 0) return openAuthentication;
-    const keys = policies.flatMap(remoteSourcesOf).map((source) => source && keySets.get(source.id)?.jwks);
-    return rememberAuthentication(policies, keys, () =>
-      policyResource("authentication", authentication(policies, keySets)),
-    );
+    const fetched = policies.flatMap(remoteSourcesOf).map((source) => source && keySets.get(source.id));
+    const key = [policies.map(numberOf), fetched.map((keys) => keys && numberOf(keys))].join(";");
+    return authentications(key, () => policyResource("authentication", authentication(policies, keySets)));
   };
 
   return {
