@@ -44,8 +44,7 @@ export const authorizerOf = ({ extensionProviders }: Pick<MeshConfig, "extension
 
 type Mesh = TrustedDomains & Pick<MeshConfig, "extensionProviders">;
 
-/** One policy. What cannot be compiled allows nothing, or denies everything that the policy selects. Never throws. */
-export const compileAuthorization = (policy: AuthorizationPolicy, mesh: Mesh): CompiledAuthorization => {
+const compile = (policy: AuthorizationPolicy, mesh: Mesh): CompiledAuthorization => {
   const { action = "ALLOW" } = policy.spec;
   const common = { action, isDryRun: isDryRun(policy), provider: action === "CUSTOM" ? providerOf(policy) : "" };
   try {
@@ -66,4 +65,18 @@ export const compileAuthorization = (policy: AuthorizationPolicy, mesh: Mesh): C
       failure: failure as Error,
     };
   }
+};
+
+const compiled = new WeakMap<Mesh, WeakMap<AuthorizationPolicy, CompiledAuthorization>>();
+
+/**
+ * One policy, for proxies and for its status alike. What cannot be compiled allows nothing, or denies everything that the
+ * policy selects. Never throws.
+ */
+export const compileAuthorization = (policy: AuthorizationPolicy, mesh: Mesh): CompiledAuthorization => {
+  const ofMesh = compiled.get(mesh) ?? new WeakMap<AuthorizationPolicy, CompiledAuthorization>();
+  compiled.set(mesh, ofMesh);
+  const made = ofMesh.get(policy) ?? compile(policy, mesh);
+  ofMesh.set(policy, made);
+  return made;
 };

@@ -46,17 +46,17 @@ const openAuthentication = policyResource("authentication", create(JwtAuthentica
 
 /** `closed` is told once of each policy that cannot be compiled and denies instead. */
 export const createPolicyCompiler = (closed: (policy: string, error: Error) => void): PolicyCompiler => {
-  const compiled = new WeakMap<AuthorizationPolicy, CompiledAuthorization>();
+  const told = new WeakSet<AuthorizationPolicy>();
   const authorizations = rememberLatest<AuthorizationParts>(rememberedSets);
   const authentications = rememberLatest<EncodedResource>(rememberedSets);
 
   const compile = (policy: AuthorizationPolicy, mesh: MeshConfig): CompiledAuthorization => {
-    const known = compiled.get(policy);
-    if (known !== undefined) return known;
     const made = compileAuthorization(policy, mesh);
-    compiled.set(policy, made);
-    const { namespace, name } = policy.metadata ?? {};
-    if (made.failure !== undefined) closed(`AuthorizationPolicy ${namespace}/${name}`, made.failure);
+    if (made.failure !== undefined && !told.has(policy)) {
+      const { namespace, name } = policy.metadata ?? {};
+      told.add(policy);
+      closed(`AuthorizationPolicy ${namespace}/${name}`, made.failure);
+    }
     return made;
   };
 
