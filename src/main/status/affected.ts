@@ -19,6 +19,12 @@ const isRuleChange = (before: Snapshot, after: Snapshot): boolean =>
   before.telemetries !== after.telemetries ||
   before.namespaces !== after.namespaces;
 
+const keysOf = (
+  kind: ConfigurationKind,
+  namespace: string,
+  objects: readonly { readonly metadata?: { readonly name?: string } }[],
+): readonly ResourceKey[] => objects.map(({ metadata }) => [kind, keyOf(namespace, metadata?.name ?? "")]);
+
 /** The resources whose findings may have changed because others did. */
 export const affectedBy = (before: Snapshot, after: Snapshot, diff: SnapshotDiff): readonly ResourceKey[] => {
   if (!isRuleChange(before, after)) return [];
@@ -36,28 +42,25 @@ export const affectedBy = (before: Snapshot, after: Snapshot, diff: SnapshotDiff
   if (before.sidecars !== after.sidecars) for (const key of after.sidecars.keys()) affected.push(["Sidecar", key]);
   if (before.peerAuthentications !== after.peerAuthentications) {
     for (const [namespace, { policies }] of after.peerAuthentications)
-      for (const { metadata } of policies)
-        affected.push(["PeerAuthentication", keyOf(namespace, metadata?.name ?? "")]);
+      affected.push(...keysOf("PeerAuthentication", namespace, policies));
     // What workloads take decides whether what rules send is right.
     for (const key of after.destinationRules.keys()) affected.push(["DestinationRule", key]);
   }
   const mayBeOtherwise = before.peerAuthentications !== after.peerAuthentications || before.services !== after.services;
   if (mayBeOtherwise || before.authorizationPolicies !== after.authorizationPolicies)
     // Of other policies only those that ask someone have to know: all ask the same.
-    for (const [namespace, policies] of after.authorizationPolicies)
-      for (const { metadata, spec } of policies)
-        if (mayBeOtherwise || spec.action === "CUSTOM")
-          affected.push(["AuthorizationPolicy", keyOf(namespace, metadata?.name ?? "")]);
+    for (const [namespace, policies] of after.authorizationPolicies) {
+      const concerned = policies.filter(({ spec }) => mayBeOtherwise || spec.action === "CUSTOM");
+      affected.push(...keysOf("AuthorizationPolicy", namespace, concerned));
+    }
   if (
     before.requestAuthentications !== after.requestAuthentications ||
     before.authorizationPolicies !== after.authorizationPolicies ||
     before.keySets !== after.keySets
   )
     for (const [namespace, policies] of after.requestAuthentications)
-      for (const { metadata } of policies)
-        affected.push(["RequestAuthentication", keyOf(namespace, metadata?.name ?? "")]);
+      affected.push(...keysOf("RequestAuthentication", namespace, policies));
   if (before.telemetries !== after.telemetries)
-    for (const [namespace, objects] of after.telemetries)
-      for (const { metadata } of objects) affected.push(["Telemetry", keyOf(namespace, metadata?.name ?? "")]);
+    for (const [namespace, objects] of after.telemetries) affected.push(...keysOf("Telemetry", namespace, objects));
   return affected;
 };

@@ -52,6 +52,8 @@ export const concerns = (
     const targets = exportTargets(exportTo, own, fallback);
     return (pod: Pod): boolean => isExportedTo(targets, namespaceOf(pod));
   };
+  const selected = (policy: Parameters<typeof isPolicyFor>[0] | undefined) =>
+    policy && ((pod: Pod) => isPolicyFor(policy, mesh.rootNamespace, namespaceOf(pod), pod.metadata?.labels ?? {}));
   switch (kind) {
     case "VirtualService": {
       const object = snapshot.virtualServices.written.get(key);
@@ -91,13 +93,9 @@ export const concerns = (
       return object && ((pod) => reaches(snapshot, object, namespaceOf(pod), pod.metadata?.labels ?? {}));
     }
     case "AuthorizationPolicy":
-    case "RequestAuthentication": {
-      const object =
-        kind === "AuthorizationPolicy"
-          ? policyAt(snapshot.authorizationPolicies, key)
-          : policyAt(snapshot.requestAuthentications, key);
-      return object && ((pod) => isPolicyFor(object, mesh.rootNamespace, namespaceOf(pod), pod.metadata?.labels ?? {}));
-    }
+      return selected(policyAt(snapshot.authorizationPolicies, key));
+    case "RequestAuthentication":
+      return selected(policyAt(snapshot.requestAuthentications, key));
     case "Telemetry": {
       const object = policyAt(snapshot.telemetries, key);
       return object && ((pod) => isTelemetryOf(snapshot, object, namespaceOf(pod), pod.metadata?.labels ?? {}));
