@@ -16,14 +16,13 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal;
 }
 
-export type Download =
-  | { readonly isUnchanged: true; readonly maxAgeSeconds: number | undefined }
-  | {
-      readonly isUnchanged: false;
-      readonly body: string;
-      readonly etag: string | undefined;
-      readonly maxAgeSeconds: number | undefined;
-    };
+/** What a host answers; unchanged is what was fetched under the tag that it was told. */
+export type Answered<Content> = { readonly maxAgeSeconds: number | undefined } & (
+  | { readonly isUnchanged: true }
+  | ({ readonly isUnchanged: false; readonly etag: string | undefined } & Content)
+);
+
+export type Download = Answered<{ readonly body: string }>;
 
 /** What has failed, in words for whoever wrote the URL: nothing in them is of an answer. `detail` is the operator's. */
 export class DownloadError extends Error {

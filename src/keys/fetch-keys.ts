@@ -2,18 +2,12 @@ import { isObject } from "../api/normalize.js";
 import { readKeys } from "../api/security/jwks.js";
 import { keyUrlFault } from "../api/security/key-url.js";
 import type { RemoteKeySource } from "../api/security/request-authentication-schema.js";
-import { type Download, DownloadError, type DownloadOptions, download } from "./download.js";
+import { type Answered, type Download, DownloadError, type DownloadOptions, download } from "./download.js";
 
-export type FetchedKeys =
-  /** The set is still the one that was fetched under this tag. */
-  | { readonly isUnchanged: true; readonly maxAgeSeconds: number | undefined }
-  | {
-      readonly isUnchanged: false;
-      /** The usable public keys alone, as a JSON Web Key Set. */
-      readonly jwks: string;
-      readonly etag: string | undefined;
-      readonly maxAgeSeconds: number | undefined;
-    };
+export type FetchedKeys = Answered<{
+  /** The usable public keys alone, as a JSON Web Key Set. */
+  readonly jwks: string;
+}>;
 
 type Options = Omit<DownloadOptions, "etag">;
 
