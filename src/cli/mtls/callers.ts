@@ -4,6 +4,7 @@ import { findDestinationRule, policyFor } from "../../model/destination-rule.js"
 import { inboundPortsOf } from "../../model/inbound.js";
 import { selects } from "../../model/selector.js";
 import type { Snapshot } from "../../model/snapshot.js";
+import { hasSidecar } from "../sidecar.js";
 
 /** Whom an address belongs to. */
 export interface CallerIdentity {
@@ -22,9 +23,6 @@ const addressesOf = (pod: Pod): readonly string[] =>
   pod.status?.podIPs?.map(({ ip }) => ip) ?? (pod.status?.podIP === undefined ? [] : [pod.status.podIP]);
 
 const isEnded = (pod: Pod): boolean => pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
-
-export const hasSidecar = (pod: Pod): boolean =>
-  [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].some(({ name }) => name === "istio-proxy");
 
 const nameOf = (pod: Pod): string => `${pod.metadata?.namespace}/${pod.metadata?.name}`;
 

@@ -2,7 +2,8 @@ import type { Pod } from "../../api/kubernetes.js";
 import { inboundPortsOf } from "../../model/inbound.js";
 import { decidingPolicyOf, type MtlsMode, mtlsModeOf } from "../../model/peer-authentication.js";
 import type { Snapshot } from "../../model/snapshot.js";
-import { type CallerIdentity, createIdentify, hasSidecar, workloadOf } from "./callers.js";
+import { hasSidecar } from "../sidecar.js";
+import { type CallerIdentity, createIdentify, workloadOf } from "./callers.js";
 import type { InboundStatistics, PlaintextCaller, Volume } from "./statistics.js";
 
 /** A proxy's answer, of all time or of a window; or why there is none, with the cure. */

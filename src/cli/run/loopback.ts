@@ -4,6 +4,7 @@ import type { V1Container, V1Pod } from "@kubernetes/client-node";
 import type { Pod, Service } from "../../api/kubernetes.js";
 import type { Sidecar } from "../../api/networking/sidecar.js";
 import { type Protocol, protocolOf } from "../../model/protocol.js";
+import { hasSidecar } from "../sidecar.js";
 import type { Network, PodNetwork } from "./network.js";
 import { isSelected, targetOf } from "./services.js";
 import { takeSlot } from "./slot.js";
@@ -42,9 +43,6 @@ const proxyArguments = (args: readonly string[], gateway: string, addresses: Rea
       ? withControlPlane(JSON.stringify(relocated(JSON.parse(argument) as JsonValue, addresses)), gateway)
       : argument,
   );
-
-const hasProxy = (pod: V1Pod): boolean =>
-  [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].some(({ name }) => name === "istio-proxy");
 
 /** What the pod serves, where its application is, and the port at which that finds the others. */
 const sidecarOf = (pod: Pod, services: readonly Service[], applicationAddress: string, firstPort: number): Sidecar => {
@@ -116,7 +114,7 @@ export const createLoopback = async (): Promise<Network> => {
     applicationAddresses.set(address, applicationAddress);
     const fitApplication = (container: V1Container, pod: V1Pod): V1Container => {
       const proxy = `http://${address}:${explicitOutboundPort}`;
-      const variables: Readonly<Record<string, string>> = hasProxy(pod)
+      const variables: Readonly<Record<string, string>> = hasSidecar(pod)
         ? { HOST: applicationAddress, HTTP_PROXY: proxy, http_proxy: proxy, NODE_USE_ENV_PROXY: "1" }
         : { HOST: address };
       return {
@@ -160,7 +158,7 @@ export const createLoopback = async (): Promise<Network> => {
     }),
     sidecars: (pods, services) =>
       pods
-        .filter((pod) => hasProxy(pod as unknown as V1Pod))
+        .filter((pod) => hasSidecar(pod as unknown as V1Pod))
         .map((pod) => sidecarOf(pod, services, applicationAddresses.get(pod.status?.podIP ?? "") ?? "", firstPort)),
     close: async () => slot.release(),
   };

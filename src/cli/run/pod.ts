@@ -3,6 +3,7 @@ import { createWriteStream } from "node:fs";
 import { chown, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { V1Container, V1Pod } from "@kubernetes/client-node";
+import { proxyContainerOf } from "../sidecar.js";
 import { environmentOf, expand } from "./environment.js";
 import { type PodNetwork, type ProcessUser, run } from "./network.js";
 import { passes } from "./probe.js";
@@ -71,9 +72,7 @@ const writeSecrets = async (pod: V1Pod, folder: string, secrets: PodSecrets): Pr
   await mkdir(join(folder, "istio"), { recursive: true });
   const token = join(folder, "tokens", "istio-token");
   await writeFile(token, secrets.token, { mode: 0o600 });
-  const proxy = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
-    ({ name }) => name === "istio-proxy",
-  );
+  const proxy = proxyContainerOf(pod);
   if (proxy !== undefined && process.getuid?.() === 0) {
     const { uid, gid } = userOf(pod, proxy);
     await chown(token, uid, gid);
