@@ -3,9 +3,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { ExtensionProvider } from "../../src/api/extension-provider.js";
 import { projectFolder } from "../../src/cli/run/machine.js";
-import { echoPod, join, namespace, service } from "./support/manifests.js";
+import { echoPod, join, service } from "./support/manifests.js";
 import { eventually, type Mesh, type Response, reportOf, startMesh } from "./support/mesh.js";
-import { authorizationPolicy, forServer } from "./support/policies.js";
+import { authorizationPolicy, callers, forServer } from "./support/policies.js";
 
 /** CUSTOM, with an authorizer that runs in the mesh. */
 const test = suite<{ mesh: Mesh }>("CUSTOM");
@@ -49,10 +49,7 @@ test.before(async (context) => {
   context.mesh = await startMesh({
     mesh: { extensionProviders: providers },
     yaml: join(
-      namespace("plain"),
-      echoPod("outside", "outside", { namespace: "plain" }),
-      echoPod("frontend", "frontend", { namespace: "shop" }),
-      echoPod("batch", "batch", { namespace: "jobs" }),
+      callers,
       service("server", ports, { namespace: "shop" }),
       echoPod("server", "server", { namespace: "shop" }),
       service("authorizer", { http: [8000, 8000], grpc: [9000, 9000] }, { namespace: "auth" }),

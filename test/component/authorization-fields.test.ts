@@ -1,8 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { echoPod, join, namespace, service } from "./support/manifests.js";
+import { echoPod, join, service } from "./support/manifests.js";
 import { bracketed, type CallOptions, type Mesh, startMesh } from "./support/mesh.js";
-import { authorizationPolicy, forServer } from "./support/policies.js";
+import { authorizationPolicy, callers, forServer } from "./support/policies.js";
 
 /** Every field of an AuthorizationPolicy by requests that match it and requests that do not. */
 const test = suite<{ mesh: Mesh }>("fields of AuthorizationPolicies");
@@ -14,10 +14,7 @@ test.before(async (context) => {
     dualStack: true,
     mesh: { trustDomainAliases: ["old.example"] },
     yaml: join(
-      namespace("plain"),
-      echoPod("outside", "outside", { namespace: "plain" }),
-      echoPod("frontend", "frontend", { namespace: "shop" }),
-      echoPod("batch", "batch", { namespace: "jobs" }),
+      callers,
       service("server", ports, { namespace: "shop", spec: { ipFamilyPolicy: "PreferDualStack" } }),
       echoPod("server", "server", { namespace: "shop" }),
     ),

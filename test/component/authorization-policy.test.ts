@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { echoPod, join, namespace, service } from "./support/manifests.js";
+import { echoPod, join, service } from "./support/manifests.js";
 import { type CallOptions, eventually, type Mesh, type Response, startMesh } from "./support/mesh.js";
-import { authorizationPolicy, forServer } from "./support/policies.js";
+import { authorizationPolicy, callers, forServer } from "./support/policies.js";
 
 const test = suite<{ mesh: Mesh; folder: string }>("AuthorizationPolicy");
 
@@ -23,10 +23,7 @@ test.before(async (context) => {
         "%REQ(:PATH)% %RESPONSE_CODE% audited=%DYNAMIC_METADATA(envoy.common:access_log_hint)% %RESPONSE_CODE_DETAILS%\n",
     },
     yaml: join(
-      namespace("plain"),
-      echoPod("outside", "outside", { namespace: "plain" }),
-      echoPod("frontend", "frontend", { namespace: "shop" }),
-      echoPod("batch", "batch", { namespace: "jobs" }),
+      callers,
       service("server", ports, { namespace: "shop" }),
       echoPod("server", "server", {
         namespace: "shop",

@@ -1,3 +1,13 @@
+import { echoPod, join, namespace } from "./manifests.js";
+
+/** Who calls `shop/server`: from its own namespace, from another one, and without a sidecar. */
+export const callers = join(
+  namespace("plain"),
+  echoPod("outside", "outside", { namespace: "plain" }),
+  echoPod("frontend", "frontend", { namespace: "shop" }),
+  echoPod("batch", "batch", { namespace: "jobs" }),
+);
+
 /** AuthorizationPolicies as YAML, and what is looked at to see them work. */
 export interface PolicyOptions {
   readonly home?: string;

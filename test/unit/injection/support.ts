@@ -7,6 +7,16 @@ import type { InjectionRequest, InjectionResult } from "../../../src/injection/t
 export const templateText = readFileSync(new URL("../../../templates/sidecar.yaml", import.meta.url), "utf8");
 export const template: InjectionTemplate = parseTemplate(templateText);
 
+export const clusterSettings: InjectionRequest["cluster"] = {
+  controlPlaneHost: "heddled.istio-system.svc",
+  controlPlanePort: 15012,
+  trustDomain: "cluster.local",
+  clusterDomain: "cluster.local",
+  clusterId: "Kubernetes",
+  network: "",
+  ipFamilies: ["IPv4"],
+};
+
 export type Patched = Extract<InjectionResult, { kind: "patched" }>;
 
 export interface PodOptions {
@@ -43,15 +53,7 @@ export const requestOf = (pod: V1Pod, changes: Partial<InjectionRequest> = {}): 
     initImage: "heddle/proxyv2:1",
     resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { cpu: "2", memory: "1Gi" } },
   },
-  cluster: {
-    controlPlaneHost: "heddled.istio-system.svc",
-    controlPlanePort: 15012,
-    trustDomain: "cluster.local",
-    clusterDomain: "cluster.local",
-    clusterId: "Kubernetes",
-    network: "",
-    ipFamilies: ["IPv4"],
-  },
+  cluster: clusterSettings,
   ...changes,
 });
 

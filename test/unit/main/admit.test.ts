@@ -1,29 +1,18 @@
-import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { PodAdmission } from "../../../src/admission/review.ts";
 import { defaultMeshConfig } from "../../../src/api/meshconfig.ts";
 import { type Compiler, createCompiler } from "../../../src/compile/compiler.ts";
-import { parseTemplate } from "../../../src/injection/template.ts";
 import { createInjector } from "../../../src/main/admit.ts";
 import { noProxyConfigs } from "../../../src/model/proxy-config.ts";
 import { readDocuments } from "../../../src/watch/documents.ts";
-
-const template = parseTemplate(readFileSync("templates/sidecar.yaml", "utf8"));
+import { clusterSettings, template } from "../injection/support.js";
 
 const injectorOf = (compiler: Compiler, patienceMilliseconds: number) =>
   createInjector({
     revision: "default",
     injection: () => ({ template, values: { proxyImage: "r.example/proxy:1", initImage: "r.example/proxy:1" } }),
-    cluster: () => ({
-      controlPlaneHost: "heddled.istio-system.svc",
-      controlPlanePort: 15012,
-      trustDomain: "cluster.local",
-      clusterDomain: "cluster.local",
-      clusterId: "Kubernetes",
-      network: "",
-      ipFamilies: ["IPv4"],
-    }),
+    cluster: () => clusterSettings,
     patienceMilliseconds,
   })(compiler, () => noProxyConfigs);
 
